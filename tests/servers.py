@@ -48,9 +48,7 @@ class Server:
 
     def start(self) -> Server:
         log = (self.folder / "server.log").open("ab")
-        self.process = subprocess.Popen(
-            self.command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
-        )
+        self.process = subprocess.Popen(self.command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
         log.close()
         wait_for_port(self.port, self.process)
         return self

@@ -86,9 +86,7 @@ class Settings:
             mongodb_uri=env.get("MONGODB_URI", ""),
             redis_url=env.get("REDIS_URL", ""),
             shelf_db_path=Path(env.get("SHELF_DB_PATH") or ".jac/data/anchor_store.db"),
-            on_unavailable=cast(
-                Literal["fail", "embedded"], _choice(env, "JACFN_ON_UNAVAILABLE", ("fail", "embedded"))
-            ),
+            on_unavailable=cast(Literal["fail", "embedded"], _choice(env, "JACFN_ON_UNAVAILABLE", ("fail", "embedded"))),
             jwt_secret=_secret(env.get("JWT_SECRET", "")),
             jwt_algorithm=_choice(env, "JWT_ALGORITHM", ("HS256", "HS384", "HS512")),
             jwt_days=_days(env.get("JWT_EXP_DELTA_DAYS") or "7"),

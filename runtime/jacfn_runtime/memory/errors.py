@@ -1,0 +1,68 @@
+"""What the memory room raises; http/ turns each into its status code.
+
+StoreError
+|- Conflict            another request won; the work was replayed and lost again       409
+|- StoreUnavailable    a store cannot be reached now                                   503, Retry-After
+|- NodeNotFound        no such node, or not the caller's to see: the same answer       404
+|- UnknownClass        a stored class that this program does not have, by name         500
+`- FormatTooNew        the store was written by a newer jacfn                          500
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from jacfn_runtime.errors import JacfnError
+
+
+class StoreError(JacfnError):
+    """The graph cannot do what was asked."""
+
+
+class Conflict(StoreError):
+    """Another unit of work changed what this one had relied on; `ids` are the documents, as far as they are known.
+
+    `append_only` is true when nothing but blind edge appends collided: the same change set may be sent again as it is.
+    """
+
+    def __init__(self, ids: Collection[str], *, append_only: bool = False) -> None:
+        super().__init__("Another request changed the same data", evidence=f"documents: {', '.join(sorted(ids)) or 'unknown'}")
+        self.ids = frozenset(ids)
+        self.append_only = append_only
+
+
+class StoreUnavailable(StoreError):
+    """A store cannot be reached now; `retry_after` is in whole seconds."""
+
+    def __init__(self, store: str, reason: str, retry_after: int = 2) -> None:
+        super().__init__(f"{store} cannot be reached", evidence=reason, next_step=f"Try again in {retry_after} s.")
+        self.store = store
+        self.retry_after = retry_after
+
+
+class NodeNotFound(StoreError):
+    """No node with this id, or one that the caller may not see: nobody can tell which."""
+
+    def __init__(self, node_id: str) -> None:
+        super().__init__("There is no such node", evidence=node_id)
+
+
+class UnknownClass(StoreError):
+    """A stored document names a class that this program does not have. Nothing is dropped: the request fails."""
+
+    def __init__(self, name: str, document_id: str) -> None:
+        super().__init__(
+            f"The store holds a {name}, and the program has no such class",
+            evidence=f"document {document_id}",
+            next_step=f"Bring {name} back, or rename the stored type with `jacfn graph rename {name} NEW`.",
+        )
+
+
+class FormatTooNew(StoreError):
+    """The store was written by a newer jacfn than this one."""
+
+    def __init__(self, found: int, supported: int) -> None:
+        super().__init__(
+            f"The store has format {found}; this jacfn reads up to format {supported}",
+            next_step="Use the newer jacfn everywhere.",
+        )
