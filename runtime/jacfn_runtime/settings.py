@@ -1,6 +1,6 @@
 """The environment contract of a function service, read once at start. Pure: `Settings.read` takes a mapping and touches nothing.
 
-Knative's container contract gives PORT; the names that the jac-scale document uses (MONGODB_URI, JWT_SECRET, ...) keep their spelling.
+Knative's container contract gives PORT; names of the jac-scale document (MONGODB_URI, JWT_SECRET, ...) keep their spelling.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     parameters: tuple[Parameter, ...]
     returns: str = ""
     schema: dict[str, Any]
-    """JSON Schema (2020-12) of the request body; `$ref`s point to `#/components/schemas/<name>`, kept in `Catalog.definitions`."""
+    """JSON Schema 2020-12 of the request body; `$ref`s point to `#/components/schemas/<name>`, kept in `Catalog.definitions`."""
     is_async: bool = False
     doc: str = ""
     module: str
