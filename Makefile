@@ -4,6 +4,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 # A uv that is on the PATH is used; otherwise one comes from PyPI into a folder of this checkout.
+E2E ?= tests/e2e
 UV := $(shell command -v uv || echo .uv/bin/uv)
 
 .PHONY: help setup demo test check format e2e bench clean
@@ -35,7 +36,7 @@ format: setup      ## rewrite what `check` would complain about
 	@$(BIN)/ruff format --quiet .
 
 e2e: setup         ## the slow evidence: four homes, a real cluster (../shared/cluster)
-	@$(BIN)/pytest -n 0 --override-ini addopts="" -q --strict-markers --import-mode=importlib --timeout 1200 tests/e2e
+	@$(BIN)/pytest -n 0 --override-ini addopts="" -q --strict-markers --import-mode=importlib --timeout 1200 $(E2E)
 
 bench: setup       ## tables and JSON under .bench/; budgets of the design fail it
 	@$(BIN)/python -m tests.bench
