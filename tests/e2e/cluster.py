@@ -37,7 +37,13 @@ class Cluster:
     def kubectl(self, *arguments: str, check: bool = True, stdin: str | None = None) -> str:
         """kubectl's standard output. Raises CalledProcessError with its words when `check`."""
         result = subprocess.run(
-            ["kubectl", *arguments], env=os.environ | self.env, capture_output=True, text=True, timeout=180, check=False, input=stdin
+            ["kubectl", *arguments],
+            env=os.environ | self.env,
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=False,
+            input=stdin,
         )
         if check and result.returncode:
             raise RuntimeError(f"kubectl {' '.join(arguments)}: {result.stderr}")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from e2e import homes
 from e2e.cluster import Cluster, environment
 

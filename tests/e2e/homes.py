@@ -15,9 +15,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
-from servers import free_port
 
 from e2e.cluster import ROOT, Cluster
+from servers import free_port
 
 BIN = Path(sys.executable).parent
 Send = Callable[[str, str, dict[str, str], bytes], httpx.Response]
@@ -74,7 +74,12 @@ def server(arguments: list[str], folder: Path, port: int, env: dict[str, str] | 
     """A long-running `jac` command, awaited until it answers on the port, ended with SIGTERM."""
     log = (folder / f"server-{port}.log").open("wb")
     process = subprocess.Popen(
-        [str(BIN / "jac"), *arguments], cwd=folder, env=clean_env() | (env or {}), stdout=log, stderr=log, stdin=subprocess.DEVNULL
+        [str(BIN / "jac"), *arguments],
+        cwd=folder,
+        env=clean_env() | (env or {}),
+        stdout=log,
+        stderr=log,
+        stdin=subprocess.DEVNULL,
     )
     try:
         deadline = time.monotonic() + 60

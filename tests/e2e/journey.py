@@ -74,7 +74,14 @@ JOURNEY: tuple[Step, ...] = (
     Step("a wrong type in a list", "POST", "/function/calculate_total", {"items": [1.0, "two"]}, user="ann"),
     Step("not JSON", "POST", "/walker/create_item", content=b"{name:", user="ann"),
     Step("not an object", "POST", "/walker/create_item", [1, 2], user="ann"),
-    Step("a form", "POST", "/walker/create_item", content=b"a=b", headers={"content-type": "application/x-www-form-urlencoded"}, user="ann"),
+    Step(
+        "a form",
+        "POST",
+        "/walker/create_item",
+        content=b"a=b",
+        headers={"content-type": "application/x-www-form-urlencoded"},
+        user="ann",
+    ),
     Step("a forged token", "POST", "/walker/create_item", ADD, headers={"authorization": "Bearer abc.def.ghi"}),
     Step("GET on a walker", "GET", "/walker/create_item"),
     Step("no such walker", "POST", "/walker/nobody", {}),
@@ -111,7 +118,9 @@ def masked(text: str) -> str:
     return text
 
 
-def travel(send: Callable[[str, str, dict[str, str], bytes], httpx.Response], steps: tuple[Step, ...] = JOURNEY) -> dict[str, Answer]:
+def travel(
+    send: Callable[[str, str, dict[str, str], bytes], httpx.Response], steps: tuple[Step, ...] = JOURNEY
+) -> dict[str, Answer]:
     """Take every step with `send(method, path, headers, body)`; the answers by the steps' names."""
     notes: dict[str, str] = {}
     answers: dict[str, Answer] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from e2e import homes
 from e2e.cluster import Cluster
 from e2e.conftest import SHOP, Deployment
@@ -35,7 +36,9 @@ def test_the_autoscaler_has_the_specs_numbers(shop_deployed: Deployment) -> None
 
 def test_the_pod_has_the_specs_probes_and_a_cpu_request(shop_deployed: Deployment) -> None:
     deployments = shop_deployed.cluster.get("deployments", shop_deployed.namespace, f"jacfn.dev/app={shop_deployed.app}")
-    (app,) = [item for item in deployments if item["metadata"]["labels"]["app.kubernetes.io/component"] not in ("redis", "mongodb")]
+    (app,) = [
+        item for item in deployments if item["metadata"]["labels"]["app.kubernetes.io/component"] not in ("redis", "mongodb")
+    ]
     (container,) = app["spec"]["template"]["spec"]["containers"]
     readiness, liveness = container["readinessProbe"], container["livenessProbe"]
     assert (readiness["initialDelaySeconds"], readiness["periodSeconds"]) == (10, 20)

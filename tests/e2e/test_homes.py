@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from e2e import homes
 from e2e.conftest import SHOP, Deployment
 from e2e.journey import JOURNEY, Answer, travel
@@ -45,7 +46,11 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Answer]:
 
 
 def assert_same(answers: dict[str, Answer], reference: dict[str, Answer]) -> None:
-    different = [f"{name}\n  here: {answers[name]}\n  jac start: {reference[name]}" for name in reference if answers[name] != reference[name]]
+    different = [
+        f"{name}\n  here: {answers[name]}\n  jac start: {reference[name]}"
+        for name in reference
+        if answers[name] != reference[name]
+    ]
     assert not different, "\n".join(different)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from e2e import homes
 from e2e.cluster import Cluster, eventually
 from e2e.conftest import SHOP, Deployment
@@ -98,7 +99,17 @@ def test_every_endpoint_sleeps_and_wakes_with_its_data(shop_deployed: Deployment
 def snapshot(deployment: Deployment) -> dict[str, tuple[Any, ...]]:
     """Generation and resourceVersion-free identity of everything that a deploy could touch."""
     found: dict[str, tuple[Any, ...]] = {}
-    for kind in ("ksvc", "revisions", "configmaps", "secrets", "services", "statefulsets", "deployments", "jobs", "serviceaccounts"):
+    for kind in (
+        "ksvc",
+        "revisions",
+        "configmaps",
+        "secrets",
+        "services",
+        "statefulsets",
+        "deployments",
+        "jobs",
+        "serviceaccounts",
+    ):
         for item in deployment.cluster.get(kind, deployment.namespace, f"jacfn.dev/app={deployment.app}"):
             meta = item["metadata"]
             found[f"{kind}/{meta['name']}"] = (meta["uid"], meta.get("generation"))
@@ -147,12 +158,16 @@ def test_changing_one_walkers_body_changes_only_what_must(
     after = snapshot(shop_deployed)
     kept = {name for name in before if after.get(name) == before[name]}
     assert post(send, "/function/calculate_total", {"items": [1.0, 2.0]}, token).json()["data"]["result"] == 6.0
-    data_and_secrets = {name for name in before if name.split("/")[0] in ("secrets", "statefulsets", "services", "serviceaccounts")}
+    data_and_secrets = {
+        name for name in before if name.split("/")[0] in ("secrets", "statefulsets", "services", "serviceaccounts")
+    }
     assert {name for name in data_and_secrets if "shop" in name} <= kept | {n for n in before if "-0000" in n}
 
 
 def test_a_second_project_without_settings_is_refused(shop_deployed: Deployment, tmp_path: Path) -> None:
-    other = Deployment(shop_deployed.cluster, shop_deployed.namespace, shop_deployed.app, homes.copy_of(SHOP, tmp_path), shop_deployed.image)
+    other = Deployment(
+        shop_deployed.cluster, shop_deployed.namespace, shop_deployed.app, homes.copy_of(SHOP, tmp_path), shop_deployed.image
+    )
     written = writes(shop_deployed.cluster, shop_deployed.namespace)
     run = other.jac("start", "main.jac", "--scale")
     assert run.code != 0
