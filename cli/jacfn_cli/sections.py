@@ -32,10 +32,18 @@ Seconds = Annotated[int, Meta(ge=0, le=3600, description="whole seconds, 0 to 36
 Period = Annotated[int, Meta(ge=1, le=3600, description="whole seconds, 1 to 3600")]
 Count = Annotated[int, Meta(ge=0, le=1000, description="a whole number, 0 to 1000")]
 Replicas = Annotated[int, Meta(ge=1, le=1000, description="a whole number, 1 to 1000")]
-Cpu = Annotated[str, _text(r"^[0-9]+(\.[0-9]+)?m?$", "an amount of CPU such as 500m or 2")]
-Memory = Annotated[str, _text(r"^[0-9]+(\.[0-9]+)?([KMGTPE]i?|k|m)?$", "an amount of bytes such as 512Mi or 1Gi")]
-Duration = Annotated[str, _text(r"^[0-9]+(\.[0-9]+)?(ms|s|m|h)$", "a duration such as 30s or 5m")]
-DayWindow = Annotated[str, _text(r"^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$", "hours such as 08:00-18:00")]
+Cpu = Annotated[str, _text(r"^[0-9]+(\.[0-9]+)?m?$", 'an amount of CPU such as "500m" or "2"')]
+Memory = Annotated[str, _text(r"^[0-9]+(\.[0-9]+)?([KMGTPE]i?|k|m)?$", 'an amount of bytes such as "512Mi" or "1Gi"')]
+Duration = (
+    Annotated[str, _text(r"^[0-9]+(\.[0-9]+)?[smh]?$", "seconds, or a duration such as 30s or 5m")] | Annotated[int, Meta(ge=0)]
+)
+DayWindow = Annotated[
+    str,
+    _text(
+        r"^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]( [A-Za-z_/+-]+)?$",
+        "hours such as 08:00-18:00 or 08:00-18:00 Europe/Berlin",
+    ),
+]
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -103,7 +111,10 @@ class Kubernetes(Section, frozen=True):
     node_port: Annotated[NodePort, Env("K8s_NODE_PORT")] = 30001
     mongodb_enabled: Annotated[bool, Env("K8s_MONGODB")] = True
     redis_enabled: Annotated[bool, Env("K8s_REDIS")] = True
-    mongodb_storage: Memory = "5Gi"
+    storage: Memory = "5Gi"
+    storage_class: str = ""
+    mongodb_image: str = "mongo:8"
+    redis_image: str = "redis:7"
     cpu_request: Annotated[Cpu | None, Env("K8s_CPU_REQUEST")] = None
     cpu_limit: Annotated[Cpu | None, Env("K8s_CPU_LIMIT")] = None
     memory_request: Annotated[Memory | None, Env("K8s_MEMORY_REQUEST")] = None
@@ -135,7 +146,7 @@ class Scaling(Section, frozen=True):
     max_scale: Count | None = None
     target: Annotated[float, Meta(ge=0.01, le=1000)] | None = None
     window: Duration | None = None
-    timeout: Annotated[int, Meta(ge=1, le=3600)] | None = None
+    timeout: Duration | None = None
     retention: Duration | None = None
 
 
@@ -151,9 +162,10 @@ class Knative(Scaling, frozen=True):
 class Function(Scaling, frozen=True):
     """[plugins.scale.functions.<name>]; the name is the walker's or function's, or `"walker/<name>"` in quotes."""
 
-    cpu: Cpu | None = None
-    memory: Memory | None = None
-    warm: DayWindow | None = None
+    cpu: Cpu = ""
+    memory: Memory = ""
+    warm: DayWindow = ""
+    group: str = ""
     isolation: Literal["serializable", "snapshot"] = "serializable"
 
 
@@ -169,6 +181,8 @@ SECTIONS: Mapping[str, type[Section]] = {
 }
 TABLES: Mapping[str, type[Section]] = {"plugins.scale.sso": SsoProvider, "plugins.scale.functions": Function}
 """Sections that hold one table per name."""
+FREE: Mapping[str, Any] = {"plugins.scale.env": str, "plugins.scale.secrets": Annotated[str, SECRET]}
+"""Sections of any names: environment variables for the program, and the type of their values."""
 SHARED = ("project", "serve")
 """Sections in which jaclang has keys of its own, which are none of our business."""
 
@@ -182,6 +196,13 @@ def extra(kind: Any, name: str) -> Any:
     """What a type's annotations say under this name (`env`, `secret`); None where they say nothing."""
     metas = get_args(kind)[1:] if get_origin(kind) is Annotated else ()
     return next((meta.extra[name] for meta in metas if isinstance(meta, Meta) and meta.extra and name in meta.extra), None)
+
+
+def seconds(duration: str | int) -> float:
+    """A `Duration` as a number of seconds."""
+    text = str(duration)
+    unit = {"s": 1, "m": 60, "h": 3600}.get(text[-1])
+    return float(text[:-1]) * unit if unit else float(text)
 
 
 def description(kind: Any) -> str:

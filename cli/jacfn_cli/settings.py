@@ -16,6 +16,7 @@ import msgspec
 
 from jacfn_cli.jactoml import JacToml, Leaf, read_jactoml
 from jacfn_cli.sections import (
+    FREE,
     SECTIONS,
     SHARED,
     TABLES,
@@ -54,6 +55,10 @@ class Settings:
     knative: Knative
     sso_providers: Mapping[str, SsoProvider] = field(repr=False)
     functions: Mapping[str, Function]
+    env: Mapping[str, str]
+    """[plugins.scale.env]: more environment for every process of the program."""
+    secret_env: Mapping[str, str] = field(repr=False)
+    """[plugins.scale.secrets]: the same, kept in a Secret."""
     origins: Mapping[str, str]
     """Dotted key -> `--port`, `environment variable APP_NAME`, `jac.toml`, ...; a key that is not in it has its default."""
     missing: Mapping[str, tuple[str, ...]]
@@ -115,6 +120,8 @@ def read_settings(start: Path, env: Mapping[str, str], profile: str = "", flags:
         **sections,  # type: ignore[arg-type]
         sso_providers=_build_table("plugins.scale.sso", values, origins),
         functions=_build_table("plugins.scale.functions", values, origins),
+        env=_free("plugins.scale.env", values),
+        secret_env=_free("plugins.scale.secrets", values),
         origins=origins,
         missing=missing,
         warnings=tuple(warnings),
@@ -139,6 +146,9 @@ def _keys(leaves: Mapping[str, Leaf], env: Mapping[str, str]) -> Iterator[tuple[
         for table in sorted(names):
             for name, kind in fields(section).items():
                 yield f"{prefix}.{table}.{name}", kind
+    for key in leaves:
+        if key.rpartition(".")[0] in FREE:
+            yield key, FREE[key.rpartition(".")[0]]
 
 
 def _lookup(key: str, kind: Any, flags: Mapping[str, object], env: Mapping[str, str], leaves: Mapping[str, Leaf]) -> Leaf | None:
@@ -175,6 +185,10 @@ def _build_table(prefix: str, values: Mapping[str, object], origins: Mapping[str
     return {name: _build(TABLES[prefix], f"{prefix}.{name}", values) for name in sorted(_tables(prefix, origins))}
 
 
+def _free(prefix: str, values: Mapping[str, object]) -> dict[str, str]:
+    return {key[len(prefix) + 1 :]: str(value) for key, value in values.items() if key.startswith(f"{prefix}.")}
+
+
 def _ours(toml: JacToml) -> tuple[dict[str, Leaf], list[str]]:
     """The leaves of our sections, with the document's `K8s_...` spellings lifted out of whatever table they were pasted into."""
     variables = {v for section in SECTIONS.values() for kind in fields(section).values() for v in extra(kind, "env") or ()}
@@ -186,19 +200,12 @@ def _ours(toml: JacToml) -> tuple[dict[str, Leaf], list[str]]:
             leaves[name] = leaf
             continue
         known = _known(table)
-        if known is None:
-            if key.startswith("plugins.scale."):
-                warnings.append(_unknown(table, name, leaf.origin))
-            continue
-        if name not in known and table not in SHARED:
-            near = get_close_matches(name, known, n=1, cutoff=0.75)
-            if near:
-                raise SettingsError(
-                    f"[{table}] has no key `{name}`", evidence=leaf.origin, next_step=f"Did you mean `{near[0]}`?"
-                )
+        if table in FREE or (known and name in known):
+            leaves[key] = leaf
+        elif known and table not in SHARED and (near := get_close_matches(name, known, n=1, cutoff=0.75)):
+            raise SettingsError(f"[{table}] has no key `{name}`", evidence=leaf.origin, next_step=f"Did you mean `{near[0]}`?")
+        elif key.startswith("plugins.scale."):
             warnings.append(_unknown(table, name, leaf.origin))
-            continue
-        leaves[key] = leaf
     return leaves, warnings
 
 
