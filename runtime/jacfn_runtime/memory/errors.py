@@ -4,6 +4,8 @@ StoreError
 |- Conflict            another request won; the work was replayed and lost again       409
 |- StoreUnavailable    a store cannot be reached now                                   503, Retry-After
 |- NodeNotFound        no such node, or not the caller's to see: the same answer       404
+|- AccessDenied        the program tried to write what the caller may only see          403
+|- UnknownCaller       the token is good, but the store has no root for it              401
 |- UnknownClass        a stored class that this program does not have, by name         500
 `- FormatTooNew        the store was written by a newer jacfn                          500
 """
@@ -45,6 +47,24 @@ class NodeNotFound(StoreError):
 
     def __init__(self, node_id: str) -> None:
         super().__init__("There is no such node", evidence=node_id)
+
+
+class AccessDenied(StoreError, PermissionError):
+    """The program tried to write something that the caller may see and not write. Nothing of the request was written."""
+
+    def __init__(self, operation: str, type_name: str, node_id: str) -> None:
+        super().__init__(
+            f"Permission denied: {operation} on {type_name}",
+            evidence=node_id,
+            next_step=f"Its owner can grant more access: `grant({type_name.lower()}, level=WritePerm)`.",
+        )
+
+
+class UnknownCaller(StoreError):
+    """The caller's token is good, but the store has no root for it: the data was removed after the token was made."""
+
+    def __init__(self) -> None:
+        super().__init__("This user's data does not exist any more", next_step="Register again.")
 
 
 class UnknownClass(StoreError):

@@ -83,6 +83,7 @@ class ChangeSet:
     deleted_edges: Mapping[str, Edge] = field(default_factory=dict)  # id -> the edge as it was read
     relied_nodes: Mapping[str, int] = field(default_factory=dict)  # id -> version: fields or access that a decision rested on
     relied_edges: Mapping[str, int] = field(default_factory=dict)  # node id -> edges_version that was traversed
+    relied_edge_fields: Mapping[str, int] = field(default_factory=dict)  # edge id -> version: an edge's own fields that were seen
     marks: Mapping[str, str] = field(
         default_factory=dict
     )  # insert-only facts, e.g. {"seed/<bundle hash>": ...}; a taken one: Conflict
@@ -107,6 +108,9 @@ class Reader(Protocol):
 
     def edges_by_id(self, ids: Collection[str]) -> dict[str, Edge]:
         """The edges that exist among these ids. One round trip."""
+
+    def nodes_of_type(self, type: str) -> dict[str, Node]:
+        """Every node of exactly this stored type. One round trip. For `allroots()` and for people; nothing guards against new ones."""
 
     def confirm(self) -> bool:
         """True if everything that was read belongs to one point in time. At most one round trip, none if a snapshot was used."""
