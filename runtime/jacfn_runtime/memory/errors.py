@@ -6,6 +6,7 @@ StoreError
 |- NodeNotFound        no such node, or not the caller's to see: the same answer       404
 |- AccessDenied        the program tried to write what the caller may only see          403
 |- UnknownCaller       the token is good, but the store has no root for it              401
+|- StoreRefused        a store that is there and must not be used as it is              500
 |- UnknownClass        a stored class that this program does not have, by name         500
 `- FormatTooNew        the store was written by a newer jacfn                          500
 """
@@ -40,6 +41,10 @@ class StoreUnavailable(StoreError):
         super().__init__(f"{store} cannot be reached", evidence=reason, next_step=f"Try again in {retry_after} s.")
         self.store = store
         self.retry_after = retry_after
+
+
+class StoreRefused(StoreError):
+    """A store that answers and must not be used: no replica set, another app's data, a login that is refused, a broken file."""
 
 
 class NodeNotFound(StoreError):

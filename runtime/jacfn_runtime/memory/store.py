@@ -4,7 +4,8 @@ A store knows documents and versions. It does not know walkers, roots or permiss
 traversals are, and they run in the request's own thread.
 
 A node has two versions: `version` counts changes of its fields, owner or access; `edges_version` counts changes of the set of
-edges at its ends. So appending an edge does not disturb who only reads fields, and the other way round.
+edges at its ends. So appending an edge does not disturb who only reads fields, and the other way round. An edge has one version:
+of its own fields, owner and access.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Node:
     access: Mapping[str, Any]  # jaclang's Permission, as plain data
     fields: Mapping[str, Any]  # JSON-able; fields that the class no longer has are kept here
     version: int = 0
-    edges_version: int = 0
+    edges_version: int = 0  # may be older than the node: the one to rely on comes with an Adjacency
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,8 @@ class ChangeSet:
 
     A store derives the order by itself. Endpoints of created and deleted edges get their `edges_version` incremented by the
     store; an endpoint that is also in `relied_edges` is checked, one that is not is a blind append and merges.
-    Deleting a node also deletes every edge at it, also those that the unit of work never saw.
+    Deleting a node also deletes every edge at it, also those that the unit of work never saw. Created documents keep the versions
+    that they come with; a created node gets one edges_version more if edges come with it.
     """
 
     created_nodes: tuple[Node, ...] = ()  # insert-only
@@ -110,7 +112,7 @@ class Reader(Protocol):
         """The edges that exist among these ids. One round trip."""
 
     def nodes_of_type(self, type: str) -> dict[str, Node]:
-        """Every node of exactly this stored type. One round trip. For `allroots()` and for people; nothing guards against new ones."""
+        """Every node of exactly this stored type. One round trip. For `allroots()` and people: nothing guards against new ones."""
 
     def confirm(self) -> bool:
         """True if everything that was read belongs to one point in time. At most one round trip, none if a snapshot was used."""
