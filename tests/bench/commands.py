@@ -6,9 +6,9 @@ import statistics
 import subprocess
 import time
 
-from e2e import homes
-
 from tests.bench.table import Row
+
+from e2e import homes
 
 ROUNDS = 7
 

@@ -1,4 +1,4 @@
-"""CPU per warm request of the server process, ours over a bare falcon route: a function, a read of 10 items, a write. Embedded store."""
+"""CPU per warm request of the server process, over a bare falcon route: a function, a read of 10 items, a write."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-
 from tests.bench.table import Row
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from e2e import homes  # noqa: E402
-from e2e.conftest import SHOP  # noqa: E402
-from servers import free_port  # noqa: E402
+from e2e import homes
+from e2e.conftest import SHOP
+from servers import free_port
 
 REQUESTS = 400
 TICK = os.sysconf("SC_CLK_TCK")

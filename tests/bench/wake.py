@@ -1,7 +1,7 @@
-"""Wake from zero on the test cluster: ours beside Knative's own Go hello, interleaved, from the request to the 200, with its parts.
+"""Wake from zero on the test cluster: ours beside Knative's own Go hello, interleaved, from request to 200, with its parts.
 
-Run with `python -m tests.bench wake [rounds]`. Needs ../shared/cluster up with Knative. Two endpoints of ours are measured: a public
-function that touches no store, and the spec's public walker, which reads its root from MongoDB behind Redis.
+Run with `python -m tests.bench wake [rounds]`. Needs ../shared/cluster up with Knative. Two endpoints of ours are
+measured: a public function that touches no store, and the spec's public walker, which reads its root from MongoDB behind Redis.
 """
 
 from __future__ import annotations
@@ -21,13 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-
 from tests.bench.table import Row
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from e2e import homes  # noqa: E402
-from e2e.cluster import Cluster, environment, eventually  # noqa: E402
-from e2e.conftest import SHOP, Deployment  # noqa: E402
+from e2e import homes
+from e2e.cluster import Cluster, environment, eventually
+from e2e.conftest import SHOP, Deployment
 
 PING = '\n\ndef : pub ping() -> str {\n    return "pong";\n}\n'
 # A window of 6 s is the least that Knative allows: rounds come quickly.

@@ -1,4 +1,4 @@
-"""The four homes of a program: `jac start`, the laptop's fleet, Knative, and a cluster without Knative. Each is a way to send a request."""
+"""The four homes of a program: `jac start`, the laptop's fleet, Knative, a cluster without it. Each is a way to send requests."""
 
 from __future__ import annotations
 
@@ -53,9 +53,15 @@ class Run:
 def jac(*arguments: str, folder: Path, env: dict[str, str] | None = None, seconds: float = 600) -> Run:
     """Run `jac ARGUMENTS` in a folder, without a terminal."""
     result = subprocess.run(
-        [str(BIN / "jac"), *arguments], cwd=folder, env=clean_env() | (env or {}), capture_output=True, text=True, timeout=seconds,
-        check=False, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+        [str(BIN / "jac"), *arguments],
+        cwd=folder,
+        env=clean_env() | (env or {}),
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
     return Run(result.returncode, result.stdout, result.stderr)
 
 

@@ -1,4 +1,4 @@
-"""The journey: one list of requests that every home must answer alike, with what differs by nature (ids, times, tokens) masked."""
+"""The journey: one list of requests that every home must answer alike, what differs by nature (ids, times) masked."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ def snapshot(deployment: Deployment) -> dict[str, tuple[Any, ...]]:
 
 
 def writes(cluster: Cluster, namespace: str) -> list[str]:
-    """Every write by a person's credentials to this namespace that the API server has logged, dry runs and access reviews left out."""
+    """Every write by a person's credentials to this namespace that the API server has logged, dry runs left out."""
     log = Path.home() / ".cache" / "test-cluster" / "log" / "audit.log"
     found = []
     for line in log.read_text().splitlines():
