@@ -19,7 +19,11 @@ Isolation = Literal["serializable", "snapshot"]
 # Ports that Knative's queue-proxy uses in every pod (knative/serving pkg/networking/constants.go).
 RESERVED_PORTS = (8008, 8012, 8013, 8022, 8112, 9090, 9091)
 # The container contract and our own: set by the manifests, so a program may not set them.
-RESERVED_ENV = ("PORT", "K_SERVICE", "K_REVISION", "K_CONFIGURATION", "MONGODB_URI", "REDIS_URL", "JWT_SECRET", "JWT_ALGORITHM")
+RESERVED_ENV = (
+    "PORT", "K_SERVICE", "K_REVISION", "K_CONFIGURATION", "MONGODB_URI", "REDIS_URL", "JWT_SECRET",
+    "JWT_ALGORITHM", "JWT_EXP_DELTA_DAYS",
+    "JACFN_SERVE", "JACFN_BUNDLE", "JACFN_APP", "JACFN_HOST", "JACFN_ROUTES", "JACFN_ISOLATION", "JACFN_MAIN",
+)  # fmt: skip
 BUNDLE_FOLDER = "/bundle"
 """Where a bundle that travels in ConfigMaps is mounted."""
 
@@ -320,7 +324,7 @@ class App:
         for name in (*self.env, *self.secret_env):
             if not _ENV_NAME.fullmatch(name):
                 raise InvalidApp(f"{name!r} is no name of an environment variable")
-            if name in RESERVED_ENV or name.startswith("JACFN_"):
+            if name in RESERVED_ENV:
                 raise InvalidApp(f"The environment variable {name} is set by the deploy and cannot be given")
 
 
