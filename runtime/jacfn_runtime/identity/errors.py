@@ -1,6 +1,7 @@
 """What the identity room raises. Each error carries its own HTTP status and code; http/ only writes them down.
 
 IdentityError
+|- InvalidArguments      a username or password against the rules, a body of another shape  422 INVALID_ARGUMENTS, details
 |- InvalidToken          a token that proves nothing; never says why                         401 UNAUTHORIZED
 |- InvalidCredentials    unknown user or wrong password; nobody can tell which               401 UNAUTHORIZED
 |- UserExists            the username is taken                                               409 USER_EXISTS
@@ -13,6 +14,8 @@ IdentityError
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from jacfn_runtime.errors import JacfnError
 
 
@@ -22,10 +25,23 @@ class IdentityError(JacfnError):
     status = 400
     code = "BAD_REQUEST"
 
+    details: Sequence[Mapping[str, str]] = ()
+
     def __init__(self, what: str, *, reason: str = "", retry_after: int | None = None) -> None:
         super().__init__(what)
         self.reason = reason
         self.retry_after = retry_after
+
+
+class InvalidArguments(IdentityError):
+    """The body does not say what it should; `details` has the path of each bad field, e.g. `body.password`."""
+
+    status = 422
+    code = "INVALID_ARGUMENTS"
+
+    def __init__(self, path: str, message: str) -> None:
+        super().__init__("The request's body is not valid")
+        self.details = ({"path": path, "message": message},)
 
 
 class InvalidToken(IdentityError):

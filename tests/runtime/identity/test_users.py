@@ -1,0 +1,193 @@
+"""What every user store has to do: the same for the embedded file and for MongoDB."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+import servers
+from jacfn_runtime.identity.errors import UserExists
+from jacfn_runtime.identity.mongo import MongoUsers
+from jacfn_runtime.identity.sqlite import SqliteUsers
+from jacfn_runtime.identity.tokens import Grant
+from jacfn_runtime.identity.users import Family, User, Users, name_key, open_users, sso_key
+from jacfn_runtime.memory.errors import StoreUnavailable
+from jacfn_runtime.settings import Settings
+
+
+def user(name: str = "Ann") -> User:
+    return User(uuid4().hex, (name_key(name),), name, uuid4().hex, "$argon2id$hash", created=1_700_000_000.0)
+
+
+def family(of: User, **changed: float) -> Family:
+    return Family(Grant.new(), of.id, of.epoch, changed.get("expires", time.time() + 3600))
+
+
+async def test_a_user_is_found_by_key_and_by_id_as_it_was_added(users: Users) -> None:
+    ann = user()
+    await users.add(ann)
+    assert await users.by_key(name_key("ANN")) == ann
+    assert await users.by_id(ann.id) == ann
+
+
+async def test_who_was_never_added_is_not_found(users: Users) -> None:
+    assert await users.by_key(name_key("nobody")) is None
+    assert await users.by_id(uuid4().hex) is None
+
+
+async def test_a_key_is_taken_once(users: Users) -> None:
+    first = user("ann")
+    await users.add(first)
+    with pytest.raises(UserExists):
+        await users.add(user("ANN"))
+    assert await users.by_key(name_key("ann")) == first
+
+
+async def test_a_user_with_two_keys_is_found_by_both_and_takes_both(users: Users) -> None:
+    ann = replace(user(), keys=(name_key("ann"), name_key("ann@example.org")))
+    await users.add(ann)
+    found = [await users.by_key(key) for key in ann.keys]
+    assert [set(one.keys) for one in found if one] == [set(ann.keys)] * 2
+    with pytest.raises(UserExists):
+        await users.add(replace(user(), keys=(name_key("other"), name_key("ann@example.org"))))
+    assert await users.by_key(name_key("other")) is None
+
+
+async def test_of_twenty_racing_adds_one_succeeds(users: Users) -> None:
+    racers = [user("ann") for _ in range(20)]
+    outcomes = await asyncio.gather(*(users.add(racer) for racer in racers), return_exceptions=True)
+    winners = [racer for racer, outcome in zip(racers, outcomes, strict=True) if outcome is None]
+    assert [type(outcome) for outcome in outcomes].count(UserExists) == 19
+    assert await users.by_key(name_key("ann")) == winners[0]
+
+
+async def test_a_single_sign_on_identity_never_meets_a_username(users: Users) -> None:
+    signed_on = replace(user(), keys=(sso_key("https://idp.example", "ann"),), username="ann")
+    await users.add(signed_on)
+    await users.add(user("ann"))
+    assert await users.by_key(sso_key("https://idp.example", "ann")) == signed_on
+
+
+async def test_text_of_any_language_is_kept_as_it_is(users: Users) -> None:
+    added = replace(user("Ünïcode 名前 🦑 'quoted' $where {}"), password="$argon2id$ä")
+    await users.add(added)
+    assert await users.by_id(added.id) == added
+
+
+async def test_that_the_graph_has_the_root_is_remembered(users: Users) -> None:
+    ann = user()
+    await users.add(ann)
+    await users.set_has_root(ann.id)
+    assert await users.by_id(ann.id) == replace(ann, has_root=True)
+
+
+async def test_a_password_is_exchanged_once_for_what_was_read(users: Users) -> None:
+    ann = user()
+    await users.add(ann)
+    assert await users.set_password(ann, "$new", epoch=1)
+    assert not await users.set_password(ann, "$other", epoch=1)  # it was read before the first change
+    assert await users.by_id(ann.id) == replace(ann, password="$new", epoch=1)
+
+
+async def test_of_racing_password_changes_one_succeeds(users: Users) -> None:
+    ann = user()
+    await users.add(ann)
+    outcomes = await asyncio.gather(*(users.set_password(ann, f"$new{number}", epoch=1) for number in range(8)))
+    assert sorted(outcomes) == [False] * 7 + [True]
+
+
+async def test_a_family_rotates_from_its_latest_serial_only(users: Users) -> None:
+    first = family(user())
+    await users.add_family(first)
+    assert await users.rotate(first, "b" * 32, time.time() + 3600)
+    assert not await users.rotate(first, "c" * 32, time.time() + 3600)
+    assert await users.rotate(replace(first, grant=replace(first.grant, serial="b" * 32)), "c" * 32, time.time() + 3600)
+
+
+async def test_of_racing_rotations_one_succeeds(users: Users) -> None:
+    first = family(user())
+    await users.add_family(first)
+    outcomes = await asyncio.gather(*(users.rotate(first, uuid4().hex, time.time() + 3600) for _ in range(8)))
+    assert sorted(outcomes) == [False] * 7 + [True]
+
+
+async def test_a_family_of_another_user_or_epoch_does_not_rotate(users: Users) -> None:
+    first = family(user())
+    await users.add_family(first)
+    assert not await users.rotate(replace(first, user_id=uuid4().hex), "b" * 32, time.time() + 3600)
+    assert not await users.rotate(replace(first, epoch=1), "b" * 32, time.time() + 3600)
+    assert not await users.rotate(replace(first, grant=Grant.new()), "b" * 32, time.time() + 3600)
+
+
+async def test_a_revoked_family_does_not_rotate(users: Users) -> None:
+    first = family(user())
+    await users.add_family(first)
+    await users.revoke(first.grant.family)
+    assert not await users.rotate(first, "b" * 32, time.time() + 3600)
+
+
+async def test_two_processes_see_each_other(stored: Settings, users: Users) -> None:
+    ann = user()
+    await users.add(ann)
+    other = open_users(stored)
+    assert await other.by_id(ann.id) == ann
+    await other.close()
+
+
+async def test_users_outlive_the_process(stored: Settings) -> None:
+    ann = user()
+    first = open_users(stored)
+    await first.add(ann)
+    await first.close()
+    second = open_users(stored)
+    assert await second.by_id(ann.id) == ann
+    await second.close()
+
+
+async def test_an_embedded_file_forgets_expired_families(tmp_path: Path) -> None:
+    place = SqliteUsers(tmp_path / "store.db")
+    old = family(user(), expires=time.time() - 1)
+    await place.add_family(old)
+    await place.add_family(family(user()))
+    assert not await place.rotate(old, "b" * 32, time.time() + 3600)
+
+
+async def test_an_embedded_file_is_its_owners_alone(tmp_path: Path) -> None:
+    place = SqliteUsers(tmp_path / "data" / "store.db")
+    await place.add(user())
+    assert place.path.stat().st_mode & 0o777 == 0o600
+
+
+async def test_an_embedded_file_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreUnavailable, match="embedded store"):
+        await SqliteUsers(tmp_path / "file" / "store.db").by_id("a")
+
+
+async def test_a_mongodb_that_is_away_or_hangs_is_unavailable_until_it_is_back(tmp_path: Path) -> None:
+    with servers.mongodb(tmp_path) as server:
+        place = MongoUsers(server.url.replace("/?", "/identity?"))
+        server.stop()
+        with pytest.raises(StoreUnavailable, match="MongoDB"):
+            await place.by_id("a")
+        server.start()
+        assert await place.by_id("a") is None
+        server.pause()
+        with pytest.raises(StoreUnavailable, match="MongoDB"):
+            await place.by_id("a")
+        server.resume()
+        assert await place.by_id("a") is None
+        await place.close()
+
+
+async def test_what_mongodb_says_never_shows_the_password() -> None:
+    place = MongoUsers(f"mongodb://jac:topsecret@127.0.0.1:{servers.free_port()}/jac_db")
+    with pytest.raises(StoreUnavailable) as caught:
+        await place.by_id("a")
+    assert "topsecret" not in str(caught.value) + repr(place)
+    await place.close()
