@@ -29,6 +29,9 @@ def report(error: BaseException, printer: Printer) -> int:
     if what:
         printer.error(what, getattr(error, "evidence", ""), getattr(error, "next_step", ""))
         return int(getattr(error, "exit_code", 1))
+    if isinstance(error, OSError) and error.filename:
+        printer.error(f"{error.filename}: {error.strerror}")
+        return 1
     place = traceback.extract_tb(error.__traceback__)[-1:]
     evidence = "\n".join([f"{type(error).__name__}: {error}", *(f"at {frame.filename}:{frame.lineno}" for frame in place)])
     printer.error("jacfn met something that it does not know", evidence, "This is a bug in jacfn; JACFN_DEBUG=1 shows all of it.")

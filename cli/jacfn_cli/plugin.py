@@ -1,4 +1,4 @@
-"""jacfn's part in jaclang: `jac start`, `jac destroy` and the rest are ours, and programs in older syntax run under `jac run` too.
+"""jacfn's part in jaclang: `jac start`, `jac destroy` and more are ours, and programs in older syntax run under `jac run` too.
 
 jaclang loads this module wherever it is imported, in pods too, where neither Click nor the rest of this package's needs exist:
 so nothing is imported here before a command of ours is typed. A hook is marked by the attribute that jaclang's `@hookimpl` sets,
@@ -41,5 +41,5 @@ class JacfnPlugin:
         return LegacyTriggers.set_trigger(trigger_thunk)
 
 
-for _hook in (JacfnPlugin.create_cmd, JacfnPlugin.set_trigger):
-    _hook._jac_hookimpl = True  # type: ignore[attr-defined]
+JacfnPlugin.create_cmd._jac_hookimpl = True  # type: ignore[attr-defined]
+JacfnPlugin.set_trigger._jac_hookimpl = True  # type: ignore[attr-defined]

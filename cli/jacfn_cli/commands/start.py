@@ -1,0 +1,75 @@
+"""`jac start [FILE]`: serve a program here, or with --scale deploy it to a cluster or to processes on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from jacfn_cli.entry import open_entry
+from jacfn_cli.printer import Printer
+from jacfn_cli.settings import Settings
+
+
+@click.command("start")
+@click.argument("filename", required=False, metavar="[FILE]")
+@click.option("--port", "-p", type=click.IntRange(1, 65535), help="Server port.  [default: 8000]")
+@click.option("--session", "-s", help='Session name for persistence: the graph lives in a file of this name.  [default: ""]')
+@click.option("--main/--no-main", default=None, help="Run as main module: `with entry:__main__` too.  [default: main]")
+@click.option("--faux", "-f", is_flag=True, help="Print the endpoints and stop.")
+@click.option("--scale", is_flag=True, help="Deploy: each endpoint a function of its own.")
+@click.option("--build", "-b", is_flag=True, help="With --scale: build and push the app's own image first.")
+@click.option("--target", type=click.Choice(["cluster", "local"]), help="With --scale: where to.  [default: cluster]")
+@click.option("--context", help="With --scale: the kubeconfig context.  [default: the current one]")
+@click.option("--dry-run", is_flag=True, help="With --scale: show what would change, and change nothing.")
+@click.option("--profile", default="", help="The jac.toml profile.  [default: JAC_PROFILE, else jac.toml's]")
+@click.pass_obj
+def command(
+    printer: Printer,
+    filename: str | None,
+    port: int | None,
+    session: str | None,
+    main: bool | None,
+    faux: bool,
+    scale: bool,
+    build: bool,
+    target: str | None,
+    context: str | None,
+    dry_run: bool,
+    profile: str,
+) -> None:
+    """Serve the program in FILE on this machine, or deploy it.
+
+    Without FILE it is the entry-point of jac.toml, else main.jac.
+    """
+    for option, given in {"--build": build, "--target": target, "--context": context, "--dry-run": dry_run}.items():
+        if given and not scale:
+            raise click.UsageError(f"{option} needs --scale")
+    if target == "local" and (build or context or dry_run):
+        raise click.UsageError("--build, --context and --dry-run are about a cluster, and --target local is this machine")
+    flags = {"serve.port": port, "serve.session": session, "serve.main": main}
+    entry, settings = open_entry(filename, printer, profile, flags)
+    if faux:
+        _print_endpoints(entry, settings, printer)
+    elif not scale:
+        from jacfn_cli.here import serve_here
+
+        serve_here(entry, settings, printer)
+    elif target == "local":
+        from jacfn_cli.laptop import serve_laptop
+
+        serve_laptop(entry, settings, printer)
+    else:
+        from jacfn_cli.deploy import deploy_app
+
+        deploy_app(entry, settings, printer, build=build, context=context or "", dry_run=dry_run)
+
+
+def _print_endpoints(entry: Path, settings: Settings, printer: Printer) -> None:
+    from jacfn_cli.describe import function_sections
+    from jacfn_cli.endpoints import endpoint_table
+    from jacfn_runtime.program.read import read_catalog
+
+    catalog = read_catalog(entry, printer.note)
+    function_sections(settings, catalog)
+    printer.table(*endpoint_table(catalog))
