@@ -25,6 +25,7 @@ class SsoClient:
 
     client_id: str
     client_secret: str = field(repr=False)
+    issuer: str = ""  # of an OpenID provider that this jacfn does not know by name
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Settings:
     jwt_days: float = 7
     sso_host: str = ""
     sso: Mapping[str, SsoClient] = field(default_factory=dict)
+    sso_redirects: tuple[str, ...] = ()  # where a browser may be sent after single sign-on, letter for letter
 
     @property
     def is_gateway(self) -> bool:
@@ -92,6 +94,7 @@ class Settings:
             jwt_days=_days(env.get("JWT_EXP_DELTA_DAYS") or "7"),
             sso_host=env.get("SSO_HOST", ""),
             sso=_sso(env),
+            sso_redirects=tuple(part.strip() for part in env.get("SSO_REDIRECTS", "").split(",") if part.strip()),
         )
 
 
@@ -167,5 +170,6 @@ def _sso(env: Mapping[str, str]) -> dict[str, SsoClient]:
     for name, client_id in env.items():
         if name.startswith("SSO_") and name.endswith("_CLIENT_ID") and client_id:
             platform = name[len("SSO_") : -len("_CLIENT_ID")]
-            clients[platform.lower()] = SsoClient(client_id, env.get(f"SSO_{platform}_CLIENT_SECRET", ""))
+            secret, issuer = env.get(f"SSO_{platform}_CLIENT_SECRET", ""), env.get(f"SSO_{platform}_ISSUER", "")
+            clients[platform.lower()] = SsoClient(client_id, secret, issuer)
     return clients
