@@ -1,0 +1,65 @@
+"""The manifest of a bundle: what it holds and what it fits. Pure apart from `read_manifest`."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import msgspec
+
+from jacfn_runtime.errors import BundleMismatch, ProgramError
+from jacfn_runtime.program.catalog import Catalog
+
+MANIFEST = "manifest.json"
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a bundle holds and what it fits."""
+
+    catalog: Catalog
+    hash: str
+    """64 hex digits: SHA-256 over everything else in the bundle."""
+    jacfn: str
+    jaclang: str
+    python: str
+    """`3.12`: the interpreter that the code was compiled for."""
+    magic: str
+    """The interpreter's bytecode version (importlib.util.MAGIC_NUMBER), as hex digits."""
+    dependencies: tuple[str, ...] = ()
+    """The program's own Python dependencies, as `name==version`."""
+    files: dict[str, str]
+    """Path in the bundle -> SHA-256."""
+
+    def to_json(self) -> bytes:
+        """Deterministic JSON: the same manifest gives the same bytes."""
+        return msgspec.json.encode(self, order="deterministic")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of the bundle in `folder`.
+
+    Raises ProgramError if there is none, BundleMismatch if another jacfn wrote it in a form that this one does not know.
+    """
+    try:
+        data = (folder / MANIFEST).read_bytes()
+    except OSError as error:
+        raise ProgramError(
+            f"There is no bundle in {folder}", evidence=str(error), next_step="Make one with `jacfn bundle main.jac -o DIR`."
+        ) from error
+    try:
+        return msgspec.json.decode(data, type=Manifest)
+    except msgspec.DecodeError as error:
+        raise BundleMismatch(
+            f"{folder / MANIFEST} is no manifest of this jacfn", evidence=str(error), next_step="Build the bundle again."
+        ) from error
+
+
+def check_interpreter(manifest: Manifest) -> None:
+    """Raises BundleMismatch if the bundle's code was compiled for another interpreter."""
+    magic = importlib.util.MAGIC_NUMBER.hex()
+    if manifest.magic != magic:
+        raise BundleMismatch(
+            f"The bundle was compiled for Python {manifest.python} and does not fit this interpreter",
+            evidence=f"bytecode version {manifest.magic} in the bundle, {magic} here",
+            next_step=f"Build the bundle with the interpreter that runs it, or run it with Python {manifest.python}.",
+        )
