@@ -65,7 +65,7 @@ def stamped(item: Object) -> Object:
 
 
 def differences(desired: Any, live: Any, path: str = "") -> Iterator[str]:
-    """Paths of the fields of `desired` that `live` lacks or has otherwise. Fields that only `live` has are the server's defaults."""
+    """Paths of fields of `desired` that `live` lacks or has otherwise. What only `live` has are the server's defaults."""
     if isinstance(desired, dict) and isinstance(live, dict):
         for name, value in desired.items():
             inner = f"{path}.{name}" if path else name

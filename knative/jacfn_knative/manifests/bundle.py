@@ -58,6 +58,8 @@ def packs(files: Mapping[str, bytes]) -> list[dict[str, bytes]]:
     found: list[dict[str, bytes]] = []
     room = 0
     for path, content in _pieces(files):
+        if any(path in pack for pack in found):
+            raise InvalidApp(f"The bundle has a file named {path}, and a piece of a larger file would be named so, too")
         if not found or len(content) > room:
             found.append({})
             room = CONFIG_MAP_BYTES

@@ -55,7 +55,7 @@ class Window:
         )
 
     def schedules(self) -> list[str]:
-        """Cron schedules that fire at `start` and every ten minutes until `end`: one for each pattern of minutes, so up to three."""
+        """Cron schedules that fire at `start` and every ten minutes until `end`, at most three of them."""
         hours: dict[int, list[int]] = {}
         for tick in range(self.start, self.end, STEP_MINUTES):
             hours.setdefault(tick % DAY // 60, []).append(tick % 60)
