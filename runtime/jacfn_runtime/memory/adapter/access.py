@@ -1,0 +1,52 @@
+"""Who may read, connect to and write what: jaclang's rules, with a refusal that cannot be overlooked.
+
+jaclang answers a denied write with a line in `diagnostics` and goes on; the caller sees 200. Here it raises, at the line that
+tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from jaclang.jac0core.archetype import AccessLevel, Root, access_level_cast
+
+from jacfn_runtime.memory.adapter.context import Context
+from jacfn_runtime.memory.errors import AccessDenied
+
+
+def level(context: Context, to: Any, no_custom: bool = False) -> Any:
+    """The caller's AccessLevel on an anchor (the order of rules is jaclang's `check_access_level`)."""
+    me = context.user_root
+    if not to.persistent or to.hash == 0 or to.root == me.id or to.id == me.id or context.is_system:
+        return AccessLevel.WRITE
+    memory = context.mem
+    memory.rely_on_access(to)
+    if not no_custom and (custom := to.archetype.__jac_access__()) is not None:
+        return access_level_cast(custom)
+    key = str(me.id)
+    found = to.access.all
+    owner = memory.node(to.root.hex) if to.root else None
+    if owner is not None:
+        memory.rely_on_access(owner)
+        found = max(found, owner.access.all, key=lambda each: each.value)
+        found = owner.access.roots.anchors.get(key, found)
+    return to.access.roots.anchors.get(key, found)
+
+
+def readable(context: Context, to: Any) -> bool:
+    """Whether the caller may see this."""
+    return to.root == context.user_root.id or bool(level(context, to) != AccessLevel.NO_ACCESS)
+
+
+def demand(context: Context, to: Any, least: Any, operation: str) -> bool:
+    """True. Raises AccessDenied if the caller has less than this level."""
+    if level(context, to).value < least.value:
+        raise AccessDenied(operation, type(to.archetype).__name__, to.id.hex)
+    return True
+
+
+def foreign_owners(context: Context, nodes: Iterable[Any]) -> list[str]:
+    """The owners of these nodes whose permissions have to be known before `readable` can answer, all at once."""
+    me = context.user_root.id
+    return list({node.root.hex for node in nodes if node.root and node.root != me and not isinstance(node.archetype, Root)})

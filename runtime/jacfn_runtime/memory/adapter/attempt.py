@@ -1,0 +1,209 @@
+"""One attempt at a unit of work: a clean memory as the caller, the program's code, the answer, the commit, the effects.
+
+Everything here runs in a copied context (`contextvars.copy_context`), so nothing of one attempt is left for the next request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import copy
+import functools
+import inspect
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NoReturn
+from uuid import UUID
+
+from jaclang.jac0core.osp_kernel_sv import isolate_request_walk_stack
+from jaclang.jac0core.runtime import JacRuntime
+
+from jacfn_runtime.memory.adapter import access
+from jacfn_runtime.memory.adapter.answer import answer
+from jacfn_runtime.memory.adapter.changes import collect
+from jacfn_runtime.memory.adapter.context import Context
+from jacfn_runtime.memory.adapter.memory import Memory
+from jacfn_runtime.memory.errors import Conflict, NodeNotFound, StoreUnavailable, UnknownCaller
+from jacfn_runtime.memory.store import ChangeSet, Store
+
+_NOBODY = "f" * 32  # asked for where a node is missing, so that a missing one takes as long as a forbidden one
+_SCALARS = (str, int, float, bool, type(None))
+_APPEND_TRIES = 20  # a collision of blind appends needs no replay; each one that is lost was won by another request
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What an attempt runs: a walker class with its fields, or a function with its arguments."""
+
+    kind: Literal["walker", "function"]
+    target: Any
+    arguments: Mapping[str, Any]
+    root: str
+    node: str | None
+
+
+class Attempt:
+    """One try. `open`, run the program, `finish`, `commit`, effects; `close` in any case."""
+
+    def __init__(self, store: Store, *, fresh: bool) -> None:
+        self._store = store
+        self._reader = store.reader(fresh=fresh)
+        self._context: Context | None = None
+        self.result: Any = None
+        self.reports: list[Any] = []
+        self.changes = ChangeSet()
+
+    def open(self, root: str, node: str | None = None) -> Any:
+        """Become this caller; the archetype that the walker starts on. Raises UnknownCaller, NodeNotFound.
+
+        A node that the caller may not read is missing: same error, same number of round trips.
+        """
+        memory = Memory(self._reader)
+        start = root if node is None else _node_id(node)
+        memory.load_nodes({root, start})
+        caller = memory.node(root)
+        if caller is None:
+            raise UnknownCaller
+        context = self._context = Context(memory, caller)
+        memory.readable = lambda anchor: access.readable(context, anchor)
+        self.enter()
+        anchor = memory.node(start)
+        if anchor is None:
+            memory.load_nodes((_NOBODY,))
+            raise NodeNotFound(node or root)
+        if not access.readable(context, anchor):
+            raise NodeNotFound(node or root)
+        return anchor.archetype
+
+    @property
+    def context(self) -> Context:
+        """The caller's context, once the attempt is open."""
+        if self._context is None:
+            raise RuntimeError("the attempt is not open")
+        return self._context
+
+    def enter(self) -> None:
+        """Make this attempt what Jac code finds in the running task or thread."""
+        JacRuntime.push_request_context(self.context)
+        isolate_request_walk_stack()
+
+    def finish(self, result: Any, marks: Mapping[str, str] | None = None) -> None:
+        """Wait for the walker's `flow`s, turn the answer into plain data, and find out what has changed."""
+        self._join_flows()
+        if inspect.isgenerator(result):
+            result = list(result)
+        self.result = answer(result)
+        self.reports = answer(self.context.call_state.items)
+        self.changes = collect(self.context, marks)
+
+    def _join_flows(self) -> None:
+        while self._context is not None and self._context.flows:
+            flows, self._context.flows = self._context.flows, []
+            for future in concurrent.futures.as_completed(flows):
+                if (error := future.exception()) is not None:
+                    logging.getLogger(__name__).debug("a flow ended with an exception", exc_info=error)
+
+    def commit(self, guard: bool) -> None:
+        """Make it true. Raises Conflict if somebody was faster, or if what was read does not belong to one point in time."""
+        if self.changes.empty or not guard:
+            self._confirm()
+        for left in reversed(range(_APPEND_TRIES)):
+            try:
+                return self._store.commit(self.changes, guard=guard)
+            except Conflict as conflict:
+                if not conflict.append_only or not left:
+                    raise
+                time.sleep(random.uniform(0, 0.01))  # noqa: S311  a commit takes milliseconds; who waits a little meets fewer
+        return None
+
+    def _confirm(self) -> None:
+        if not self._reader.confirm():
+            raise Conflict(())
+
+    def failed(self) -> None:
+        """After an exception of the program: raises Conflict if it saw a torn state, which explains it."""
+        self._join_flows()
+        self._confirm()
+
+    def effects(self) -> list[Callable[[], Any]]:
+        """What the program asked for after its commit; empty when asked again."""
+        effects, self.context.effects = self.context.effects, []
+        return effects
+
+    def close(self) -> None:
+        """Give the reader back."""
+        self._reader.close()
+
+
+def _node_id(text: str) -> str:
+    try:
+        return UUID(text).hex
+    except ValueError:
+        raise NodeNotFound(text) from None
+
+
+def run_sync(store: Store, call: Call, fresh: bool, guard: bool) -> Attempt:
+    """A whole attempt at a sync walker or function, effects included. If it raises, nothing was written."""
+    attempt = Attempt(store, fresh=fresh)
+    try:
+        try:
+            start = attempt.open(call.root, call.node)
+            arguments = _own(call.arguments)
+            if call.kind == "walker":
+                attempt.finish(JacRuntime.spawn(call.target(**arguments), start))
+            else:
+                attempt.finish(call.target(**arguments))
+        except StoreUnavailable:
+            raise
+        except (Exception, SystemExit) as error:
+            attempt.failed()
+            raise_ordinary(error)
+        attempt.commit(guard)
+        for effect in attempt.effects():
+            if inspect.iscoroutine(running := run_effect(effect)):
+                run_effect(functools.partial(asyncio.run, running))
+    finally:
+        attempt.close()
+    return attempt
+
+
+def raise_ordinary(error: BaseException) -> NoReturn:
+    """Raise the same error, or an ordinary one in place of those that would end the server or vanish in a future."""
+    if isinstance(error, SystemExit | StopIteration):
+        raise RuntimeError(f"the program raised {type(error).__name__}") from error  # noqa: TRY004  it is no wrong type
+    raise error
+
+
+def run_effect(effect: Callable[[], Any]) -> Any:
+    """Run one effect; what it returns. The commit stands whatever happens here, so an exception is logged and goes no further."""
+    try:
+        return effect()
+    except Exception:
+        logging.getLogger(__name__).exception("an on_commit effect failed; the commit stands")
+
+
+def _own(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments that an attempt may change without its replay seeing it."""
+    if all(isinstance(value, _SCALARS) for value in arguments.values()):
+        return dict(arguments)
+    return copy.deepcopy(dict(arguments))
+
+
+def is_async(call: Call) -> bool:
+    """Whether the target runs on the event loop."""
+    if call.kind == "walker":
+        return bool(call.target.__jac_async__)
+    return inspect.iscoroutinefunction(call.target) or inspect.isasyncgenfunction(call.target)
+
+
+async def call_async(attempt: Attempt, call: Call, start: Any) -> Any:
+    """The result of an async walker or function, on the event loop."""
+    arguments = _own(call.arguments)
+    if call.kind == "walker":
+        return await JacRuntime.spawn(call.target(**arguments), start)
+    if inspect.isasyncgenfunction(call.target):
+        return [item async for item in call.target(**arguments)]
+    return await call.target(**arguments)

@@ -1,0 +1,108 @@
+"""The `edges` list of a stored node: it knows what it is told, and asks the store only when somebody looks at the rest.
+
+Appending and removing do not look. So `here ++> Item()` is a blind append that merges with everybody else's, and a walker that
+only needs its node reads only its node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, SupportsIndex
+
+from jacfn_runtime.memory.store import Edge
+
+Load = Callable[["Edges"], None]
+"""Reads the stored edges of this list's node and hands them to `fill`."""
+
+
+class Edges(list[Any]):
+    """A list of EdgeAnchors of which the stored part may not be there yet."""
+
+    __slots__ = ("_anchor_of", "_load", "_whole", "gone", "made", "stored")
+
+    def __init__(self, load: Load, anchor_of: Callable[[Edge], Any]) -> None:
+        super().__init__()
+        self._load = load
+        self._anchor_of = anchor_of
+        self._whole = False  # whether the underlying list holds everything
+        self.stored: tuple[Edge, ...] | None = None
+        """What the store has, once it was asked."""
+        self.made: list[Any] = []
+        """Edges that this unit of work added."""
+        self.gone: set[str] = set()
+        """Stored edges that this unit of work removed, by id."""
+
+    def fill(self, stored: tuple[Edge, ...]) -> None:
+        """What the store has at this node."""
+        self.stored = stored
+
+    def documents(self) -> list[Edge]:
+        """The stored edges that are still there, without making an anchor of each. Empty until `fill`."""
+        return [edge for edge in self.stored or () if edge.id not in self.gone]
+
+    def _all(self) -> None:
+        """Make the underlying list hold everything."""
+        if self._whole:
+            return
+        if self.stored is None:
+            self._load(self)
+        super().__init__([*(self._anchor_of(edge) for edge in self.documents()), *self.made])
+        self._whole = True
+
+    def append(self, edge: Any) -> None:
+        self.made.append(edge)
+        if self._whole:
+            super().append(edge)
+
+    def discard(self, edge: Any) -> None:
+        """Take an edge away, whether or not it was ever looked at."""
+        if edge in self.made:
+            self.made.remove(edge)
+        else:
+            self.gone.add(edge.id.hex)
+        if self._whole and edge in list(super().__iter__()):
+            super().remove(edge)
+
+    def remove(self, edge: Any) -> None:
+        self._all()
+        if not super().__contains__(edge):
+            raise ValueError("no such edge")
+        self.discard(edge)
+
+    def pop(self, index: SupportsIndex = -1) -> Any:
+        self._all()
+        edge = super().__getitem__(index)
+        self.discard(edge)
+        return edge
+
+    def __iter__(self) -> Iterator[Any]:
+        self._all()
+        return super().__iter__()
+
+    def __reversed__(self) -> Iterator[Any]:
+        self._all()
+        return super().__reversed__()
+
+    def __len__(self) -> int:
+        self._all()
+        return super().__len__()
+
+    def __bool__(self) -> bool:
+        return bool(self.made) or len(self) > 0
+
+    def __contains__(self, edge: object) -> bool:
+        self._all()
+        return super().__contains__(edge)
+
+    def __getitem__(self, index: Any) -> Any:
+        self._all()
+        return super().__getitem__(index)
+
+    def __eq__(self, other: object) -> bool:
+        self._all()
+        return super().__eq__(other)
+
+    def __repr__(self) -> str:
+        return f"<edges of one node, {'read' if self.stored is not None else 'not read'}>"
+
+    __hash__ = None  # type: ignore[assignment]  # like every list

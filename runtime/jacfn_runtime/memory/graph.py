@@ -1,0 +1,227 @@
+"""The graph of one app, as a process that serves it sees it: every request is one unit of work, committed at once or not at all.
+
+Nothing of jaclang is imported before the first request: a slim loader has to be in place by then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import datetime
+import random
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from jacfn_runtime.memory.errors import Conflict, StoreUnavailable, UnknownCaller
+from jacfn_runtime.memory.roots import GUEST_ROOT, SYSTEM_ROOT
+from jacfn_runtime.memory.store import ChangeSet, Edge, Node, Store
+from jacfn_runtime.memory.turns import Turn, Turns
+
+if TYPE_CHECKING:
+    from jacfn_runtime.memory.adapter.attempt import Attempt, Call
+    from jacfn_runtime.program.load import Program
+    from jacfn_runtime.settings import Isolation, Settings
+
+REPLAYS = 5  # after that the caller is told (409) and decides; the incumbent's number as well
+FIRST_PAUSE = 0.01  # seconds; about two commits, so that half of those who collided find the way free
+LONGEST_PAUSE = 0.25
+THREADS = 32  # sync walkers at once; they mostly wait for stores, and one that computes holds the others up in any case
+ROOT_TYPE = "jac.Root"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One unit of work: what to run, as whom, and where."""
+
+    kind: Literal["walker", "function"]
+    target: Any  # the walker class or the function
+    arguments: Mapping[str, Any]  # checked against the catalog already
+    root: str  # the caller's root, 32 hex digits; GUEST_ROOT without a token
+    node: str | None = None  # where the walker starts, as the URL spells it; None: the caller's root
+    isolation: Isolation = "serializable"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a unit of work answers, as JSON-able builtins. Its effects have run."""
+
+    result: Any
+    reports: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What the store holds, for people: documents by type, and edges that lead nowhere."""
+
+    counts: Mapping[str, int]
+    dangling: tuple[Edge, ...]
+
+    @property
+    def sound(self) -> bool:
+        """Whether every edge has both its ends."""
+        return not self.dangling
+
+
+class Graph:
+    """One app's graph. One per process; `run` belongs to one event loop, everything else to any thread."""
+
+    def __init__(self, store: Store, *, threads: int = THREADS) -> None:
+        self._store = store
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="walker")
+        self._turns = Turns()
+
+    @classmethod
+    def open(cls, settings: Settings) -> Graph:
+        """The graph that these settings name. Connects when it is first used; never fails because a store is away."""
+        from jacfn_runtime.memory.sqlite import SqliteStore
+
+        return cls(SqliteStore(settings.shelf_db_path))
+
+    @property
+    def store(self) -> Store:
+        """The store beneath, for those who count round trips."""
+        return self._store
+
+    async def prepare(self) -> None:
+        """Make the store ready and the two common roots exist. Insert-only: twenty processes may do it at once.
+
+        Raises StoreUnavailable, StoreRefused, FormatTooNew.
+        """
+        await self._in_thread(self._prepare)
+
+    def _prepare(self) -> None:
+        self._store.prepare()
+        for root in (SYSTEM_ROOT, GUEST_ROOT):
+            self._create_root(root)
+
+    async def create_root(self, root_id: str) -> None:
+        """Give a new user a root of their own. Idempotent. Raises StoreUnavailable."""
+        await self._in_thread(self._create_root, root_id)
+
+    def _create_root(self, root_id: str) -> None:
+        reader = self._store.reader()
+        try:
+            if reader.nodes((root_id,)):
+                return
+        finally:
+            reader.close()
+        try:
+            self._store.commit(ChangeSet(created_nodes=(Node(root_id, ROOT_TYPE, None, {}, {}),)))
+        except Conflict:
+            return  # somebody else made it
+
+    async def run(self, work: Work) -> Outcome:
+        """Run it as one unit of work and commit. A conflict replays it from a clean memory, at most REPLAYS times.
+
+        Raises what the program raises (then nothing was written), NodeNotFound, AccessDenied, UnknownCaller, UnknownClass,
+        Conflict, StoreUnavailable.
+        """
+        if work.root == SYSTEM_ROOT:
+            raise ValueError("a request never runs as the system root")
+        async with self._turns.turn((work.kind, work.target, work.node or work.root)) as turn:
+            for replay in range(REPLAYS):
+                try:
+                    return await self._attempt(work, fresh=replay > 0)
+                except Conflict as conflict:
+                    await _wait(turn, conflict, replay)
+                except UnknownCaller:
+                    if work.root != GUEST_ROOT:
+                        raise
+                    await self.prepare()  # this pod was faster than the deploy's init job
+            return await self._attempt(work, fresh=True)
+
+    async def _attempt(self, work: Work, fresh: bool) -> Outcome:
+        from jacfn_runtime.memory.adapter import attempt, hooks
+
+        hooks.install()
+        call = attempt.Call(work.kind, work.target, work.arguments, work.root, work.node)
+        guard = work.isolation == "serializable"
+        if attempt.is_async(call):
+            # A task of its own has a context of its own, as a thread's copied one is.
+            done = await asyncio.create_task(self._attempt_async(call, fresh, guard), context=contextvars.copy_context())
+        else:
+            done = await self._in_thread(attempt.run_sync, self._store, call, fresh, guard)
+        return Outcome(done.result, done.reports)
+
+    async def _attempt_async(self, call: Call, fresh: bool, guard: bool) -> Attempt:
+        from jacfn_runtime.memory.adapter.attempt import Attempt, call_async, raise_ordinary, run_effect
+
+        attempt = Attempt(self._store, fresh=fresh)
+        try:
+            try:
+                start = await self._in_thread(attempt.open, call.root, call.node)
+                attempt.enter()
+                result = await call_async(attempt, call, start)
+                await self._in_thread(attempt.finish, result)
+            except StoreUnavailable:
+                raise
+            except (Exception, SystemExit) as error:
+                await self._in_thread(attempt.failed)
+                raise_ordinary(error)
+            await self._in_thread(attempt.commit, guard)
+            for effect in attempt.effects():
+                if asyncio.iscoroutine(done := run_effect(effect)):
+                    await done
+        finally:
+            attempt.close()
+        return attempt
+
+    async def seed(self, program: Program, main: bool) -> bool:
+        """Run the program's `with entry` blocks as the system root, once per bundle, in one commit. False: somebody did already.
+
+        Raises ProgramError with the Jac file and line if a block raises; then nothing was written and it may be tried again.
+        """
+        return await self._in_thread(self._seed, program, main)
+
+    def _seed(self, program: Program, main: bool) -> bool:
+        from jacfn_runtime.memory.adapter import hooks
+        from jacfn_runtime.memory.adapter.attempt import Attempt, run_effect
+
+        hooks.install()
+        mark = f"seed/{program.hash}"
+        for _ in range(REPLAYS + 1):
+            if self._store.mark(mark) is not None:
+                return False
+            attempt = Attempt(self._store, fresh=True)
+            try:
+                attempt.open(SYSTEM_ROOT)
+                program.run_entry(main)
+                attempt.finish(None, {mark: datetime.datetime.now(datetime.UTC).isoformat()})
+                attempt.commit(guard=True)
+            except Conflict:
+                continue
+            finally:
+                attempt.close()
+            for effect in attempt.effects():
+                run_effect(effect)
+            return True
+        raise Conflict((mark,))
+
+    async def inspect(self) -> Inspection:
+        """What the store holds and whether it is sound. Raises StoreUnavailable."""
+        return await self._in_thread(lambda: Inspection(self._store.count_by_type(), tuple(self._store.dangling_edges())))
+
+    async def health(self) -> dict[str, str]:
+        """For each store: `ok`, or the reason why not."""
+        return {self._store.name: await self._in_thread(self._store.health)}
+
+    async def close(self) -> None:
+        """Wait for what runs, then give everything back."""
+        await asyncio.to_thread(self._threads.shutdown)
+        await asyncio.to_thread(self._store.close)
+
+    async def _in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Run it in one of our threads, in a copy of this context."""
+        context = contextvars.copy_context()
+        return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: context.run(function, *arguments))
+
+
+async def _wait(turn: Turn, conflict: Conflict, replay: int) -> None:
+    """After a conflict: let others finish, then queue with this process's own requests."""
+    pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**replay)
+    await asyncio.sleep(random.uniform(0, pause))  # noqa: S311  spreads requests, guards no secret
+    await turn.collided(conflict.ids)
