@@ -1,7 +1,7 @@
 """What the identity room raises. Each error carries its own HTTP status and code; http/ only writes them down.
 
 IdentityError
-|- InvalidArguments      a username or password against the rules, a body of another shape  422 INVALID_ARGUMENTS, details
+|- InvalidArguments      a username or a password against the rules                           422 INVALID_ARGUMENTS, details
 |- InvalidToken          a token that proves nothing; never says why                         401 UNAUTHORIZED
 |- InvalidCredentials    unknown user or wrong password; nobody can tell which               401 UNAUTHORIZED
 |- UserExists            the username is taken                                               409 USER_EXISTS
@@ -34,13 +34,13 @@ class IdentityError(JacfnError):
 
 
 class InvalidArguments(IdentityError):
-    """The body does not say what it should; `details` has the path of each bad field, e.g. `body.password`."""
+    """A value against the rules of identity; `details` has the path of the bad field, e.g. `body.password`."""
 
     status = 422
     code = "INVALID_ARGUMENTS"
 
     def __init__(self, path: str, message: str) -> None:
-        super().__init__("The request's body is not valid")
+        super().__init__("The arguments do not fit")
         self.details = ({"path": path, "message": message},)
 
 

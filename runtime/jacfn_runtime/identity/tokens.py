@@ -26,7 +26,7 @@ Kind = Literal["access", "refresh"]
 TYPES: dict[Kind, str] = {"access": "at+jwt", "refresh": "rt+jwt"}
 SECRET_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}  # RFC 7518 section 3.2: a key is at least as long as its hash
 ID = re.compile(r"[0-9a-f]{32}")
-REQUIRED = ["sub", "root", "name", "exp", "iat", "jti", "iss", "aud"]
+REQUIRED = ["exp", "iat", "iss", "aud"]
 LEEWAY = 30  # seconds; clocks of two cluster nodes differ, and a token from the gateway's future must still be taken
 MAX_LENGTH = 4096  # characters; ours have about 500, and nothing longer is worth decoding
 REFRESH_DAYS = 30  # a refresh token lives this long, or twice as long as the access token if that is more
@@ -118,11 +118,23 @@ class Tokens:
         good = self._good(token, "refresh")
         return good.caller, good.grant
 
+    def seal(self, purpose: str, data: dict[str, str], seconds: int) -> str:
+        """A text that proves that this app wrote `data` for this purpose, lately. Whoever holds it can read it."""
+        return self._encode({"data": data}, f"{purpose}+jwt", seconds)
+
+    def unseal(self, purpose: str, sealed: str) -> dict[str, str]:
+        """What was sealed. Raises InvalidToken, whatever is wrong with it."""
+        data: dict[str, str] = self._decode(sealed, f"{purpose}+jwt", ["data"])["data"]
+        return data
+
     def _sign(self, caller: Caller, kind: Kind, seconds: int, more: dict[str, str]) -> str:
+        claims = {"sub": caller.user_id, "root": caller.root, "name": caller.username} | more
+        return self._encode(claims, TYPES[kind], seconds)
+
+    def _encode(self, claims: dict[str, Any], typ: str, seconds: int) -> str:
         now = int(time.time())
-        claims = {"sub": caller.user_id, "root": caller.root, "name": caller.username, "iat": now, "exp": now + seconds}
-        claims |= {"iss": self._app, "aud": self._app} | more
-        return self._jwt.encode(claims, self._secret, algorithm=self._algorithm, headers={"typ": TYPES[kind]})
+        claims = claims | {"iss": self._app, "aud": self._app, "iat": now, "exp": now + seconds}
+        return self._jwt.encode(claims, self._secret, algorithm=self._algorithm, headers={"typ": typ})
 
     def _good(self, token: str, kind: Kind) -> _Good:
         good = self._remembered(token, kind)
@@ -131,6 +143,9 @@ class Tokens:
         return good
 
     def _checked(self, token: str, kind: Kind) -> _Good:
+        return _read(self._decode(token, TYPES[kind], ["sub", "root", "name", "jti"]))
+
+    def _decode(self, token: str, typ: str, more: list[str]) -> dict[str, Any]:
         if len(token) > MAX_LENGTH:
             raise InvalidToken("it is too long")
         try:
@@ -141,13 +156,14 @@ class Tokens:
                 audience=self._app,
                 issuer=self._app,
                 leeway=LEEWAY,
-                options={"require": REQUIRED, "strict_aud": True},
+                options={"require": [*REQUIRED, *more], "strict_aud": True},
             )
         except (PyJWTError, UnicodeEncodeError) as error:
             raise InvalidToken(f"{type(error).__name__}: {error}") from None
-        if decoded["header"].get("typ") != TYPES[kind]:
-            raise InvalidToken(f"it is no {kind} token")
-        return _read(decoded["payload"])
+        if decoded["header"].get("typ") != typ:
+            raise InvalidToken(f"its type is not {typ}")
+        claims: dict[str, Any] = decoded["payload"]
+        return claims
 
 
 def _read(claims: dict[str, Any]) -> _Good:
