@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import socket
 from pathlib import Path
 
@@ -43,7 +42,7 @@ def owner(port: int) -> str:
     inodes = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
     for process in Path("/proc").glob("[0-9]*") if inodes else ():
         try:
-            if any(os.readlink(file) in inodes for file in (process / "fd").iterdir()):
+            if any(str(file.readlink()) in inodes for file in (process / "fd").iterdir()):
                 command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()
                 return f"process {process.name}: {command[:200]}"
         except OSError:

@@ -7,6 +7,11 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class Listening:
+    """The gateway is up and requests are taken."""
+
+
+@dataclass(frozen=True, slots=True)
 class Woke:
     """A process listens: 0 -> 1. `seconds` since it was started."""
 
@@ -50,5 +55,5 @@ class Crashed:
     tail: tuple[str, ...]
 
 
-Event = Woke | Slept | Called | Logged | Crashed
+Event = Listening | Woke | Slept | Called | Logged | Crashed
 Report = Callable[[Event], None]
