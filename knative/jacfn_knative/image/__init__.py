@@ -1,0 +1,22 @@
+"""OCI images without docker: read from a registry, put together from layers, push or write to an archive.
+
+Pure modules (reference, challenge, model, requirements, fit) know no I/O; registry and blobs are the only ones that talk to the
+world of registries and to the cache on disk, wheels and bytecode the only ones that start processes (pip, compileall).
+What may not live here: anything about Kubernetes objects, settings or printing.
+
+How to use it (see each function for what it raises; all take `report: Report` and print nothing):
+
+    from jacfn_knative.image.build import build_app, build_runtime, default_base, host_platform
+    from jacfn_knative.image.credentials import Credentials, Keychain, pull_secret
+    from jacfn_knative.image.fit import check_fit
+    from jacfn_knative.image.push import anonymous_pull_works, inspect, push, read_image, save
+
+    keychain = Keychain.load(os.environ, {"ghcr.io": Credentials(username, password)})  # given ones win over the docker config
+    image = build_runtime(base="python:3.12-slim", platform="linux/amd64", keychain=keychain, report=report)
+    image = read_image("ghcr.io/me/runtime@sha256:...", "linux/amd64", keychain)  # or one that is there already
+    app = build_app(image, bundle_files, dependencies=["pendulum>=3"], report=report)
+    pushed = push(app, "ghcr.io/me/app:1", keychain, report=report)  # pushed.reference is the one by digest
+    save(app, "dev.local/me/app:1", Path("image.tar"), keychain)  # for `kind load image-archive`, `ctr images import`
+    check_fit(inspect(pushed.reference, keychain), manifest, nodes=["linux/amd64"])  # raises ImageMismatch
+    needs_secret = not anonymous_pull_works(pushed.reference)  # then pull_secret(registry, credentials) is its content
+"""

@@ -1,0 +1,147 @@
+"""Moving images: into a registry, where only what is missing is sent, or into an archive file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from jacfn_knative.image.archive import write_archive
+from jacfn_knative.image.blobs import Blobs
+from jacfn_knative.image.credentials import ANONYMOUS, Keychain
+from jacfn_knative.image.errors import ImageNotFound, LoginRequired, RegistryFault, RegistryUnreachable
+from jacfn_knative.image.fit import ImageInfo
+from jacfn_knative.image.model import OCI_MANIFEST, Descriptor, Image, Platform
+from jacfn_knative.image.reference import Reference
+from jacfn_knative.image.registry import Registry
+from jacfn_knative.image.source import Source
+from jacfn_knative.report import Event, Report, silent
+
+_Part = tuple[Descriptor, Reference | None, Callable[[], Iterator[bytes]]]
+_TRIES = 3
+_NOTICE = 16 << 20  # bytes between two lines of progress
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What a push did."""
+
+    reference: str
+    """The image by digest: what the manifests of Kubernetes refer to."""
+    sent: int = 0
+    """Blobs that had to be sent, and how many bytes they had."""
+    sent_bytes: int = 0
+    present: int = 0
+    """Blobs that the repository had, or took over from another one of the same registry."""
+
+
+def push(
+    image: Image, reference: str, keychain: Keychain = ANONYMOUS, blobs: Blobs | None = None, report: Report = silent
+) -> Pushed:
+    """Put an image into a registry under a name. Raises BadReference, RegistryError (wrong password, no right to push, ...)."""
+    target = Reference.parse(reference)
+    sent = sent_bytes = 0
+    with Source(keychain, blobs, report) as source:
+        registry = source.registry(target)
+        layers = [(layer.blob, layer.origin, partial(source.pieces, layer)) for layer in image.layers]
+        parts: list[_Part] = [*layers, (image.config_descriptor, None, lambda: iter((image.config,)))]
+        for blob, origin, pieces in parts:
+            if _send(registry, target, blob, origin, pieces, report):
+                sent, sent_bytes = sent + 1, sent_bytes + blob.size
+        media_type = str(json.loads(image.manifest).get("mediaType") or OCI_MANIFEST)
+        registry.put_manifest(target if target.tag else target.at(image.digest), media_type, image.manifest)
+    result = Pushed(str(target.at(image.digest)), sent, sent_bytes, len(parts) - sent)
+    report(Event("image", result.reference, f"pushed: {sent} of {len(parts)} blobs sent, {sent_bytes / 1e6:.1f} MB"))
+    return result
+
+
+def read_image(
+    reference: str,
+    platform: str = "linux/amd64",
+    keychain: Keychain = ANONYMOUS,
+    blobs: Blobs | None = None,
+    report: Report = silent,
+) -> Image:
+    """An image of a registry, to build on or to copy. Its layers stay there until they are needed. Raises RegistryError."""
+    with Source(keychain, blobs, report) as source:
+        return source.resolve(Reference.parse(reference), Platform.parse(platform)).image
+
+
+def inspect(reference: str, keychain: Keychain = ANONYMOUS) -> ImageInfo:
+    """What a registry says about an image. Raises RegistryError: ImageNotFound, LoginRequired, RegistryUnreachable, ..."""
+    with Source(keychain) as source:
+        found = source.resolve(Reference.parse(reference), None)
+    image = found.image
+    settings = json.loads(image.config).get("config") or {}
+    return ImageInfo(
+        reference=str(found.reference),
+        platform=str(image.platform),
+        labels=image.labels,
+        size=sum(layer.blob.size for layer in image.layers),
+        user=str(settings.get("User") or ""),
+        digest=found.reference.digest,
+        platforms=found.platforms,
+    )
+
+
+def anonymous_pull_works(reference: str) -> bool:
+    """Whether nodes can pull the image without a secret. Raises RegistryUnreachable, RegistryFault: nobody knows."""
+    target = Reference.parse(reference)
+    try:
+        with Registry(target.registry, ANONYMOUS) as registry:
+            return registry.has_manifest(target)
+    except (LoginRequired, ImageNotFound):
+        return False
+
+
+def save(
+    image: Image, reference: str, path: Path, keychain: Keychain = ANONYMOUS, blobs: Blobs | None = None, report: Report = silent
+) -> None:
+    """Write an image to an archive for `ctr images import`, `kind load image-archive`, `minikube image load`, `docker load`.
+
+    `reference` is the name that the image will have there. Raises BadReference, RegistryError, and OSError for the file.
+    """
+    name = Reference.parse(reference)
+    with Source(keychain, blobs, report) as source:
+        for layer in image.layers:
+            source.fetch(layer)
+        write_archive(image, name, path, source.blobs)
+    report(Event("image", str(path), f"written: {path.stat().st_size / 1e6:.1f} MB"))
+
+
+def _send(
+    registry: Registry,
+    target: Reference,
+    blob: Descriptor,
+    origin: Reference | None,
+    pieces: Callable[[], Iterator[bytes]],
+    report: Report,
+) -> bool:
+    """Whether a blob had to be sent. A transfer that breaks off is started again."""
+    if registry.has_blob(target, blob.digest):
+        return False
+    for left in range(_TRIES - 1, -1, -1):
+        url = registry.mount(target, blob.digest, origin)
+        if not url:
+            return False
+        try:
+            registry.upload(target, blob, url, lambda: _told(pieces(), blob, report))
+            return True
+        except (RegistryUnreachable, RegistryFault):
+            if not left:
+                raise
+            report(Event("image", blob.digest, "the transfer broke off: trying again"))
+    raise AssertionError("unreachable")
+
+
+def _told(pieces: Iterator[bytes], blob: Descriptor, report: Report) -> Iterator[bytes]:
+    """The pieces, with a line of progress now and then."""
+    done = told = 0
+    for piece in pieces:
+        yield piece
+        done += len(piece)
+        if done - told >= _NOTICE or (done == blob.size and done > 1 << 20):
+            told = done
+            report(Event("image", blob.digest[7:19], f"sent {done / 1e6:.0f} of {blob.size / 1e6:.0f} MB"))
