@@ -1,6 +1,6 @@
-"""Runs the scenes of runtime/memory/adapter/programs/scenes.jac through a graph, or through plain jaclang in memory. As a script: through a graph, to JSON.
+"""Runs the scenes of scenes.jac through a graph, or through plain jaclang in memory.
 
-python graph_scenes.py BUNDLE LOADER DATABASE
+As a script, through a graph and to JSON: python graph_scenes.py BUNDLE LOADER DATABASE
 """
 
 from __future__ import annotations

@@ -57,11 +57,11 @@ class NodeNotFound(StoreError):
 class AccessDenied(StoreError, PermissionError):
     """The program tried to write something that the caller may see and not write. Nothing of the request was written."""
 
-    def __init__(self, operation: str, type_name: str, node_id: str) -> None:
+    def __init__(self, operation: str, type_name: str, node_id: str, level: str = "Write") -> None:
         super().__init__(
             f"Permission denied: {operation} on {type_name}",
             evidence=node_id,
-            next_step=f"Its owner can grant more access: `grant({type_name.lower()}, level=WritePerm)`.",
+            next_step=f"Its owner can grant more access: `grant({type_name.lower()}, level={level}Perm)`.",
         )
 
 

@@ -153,8 +153,8 @@ class Graph:
         attempt = Attempt(self._store, fresh=fresh)
         try:
             try:
-                start = await self._in_thread(attempt.open, call.root, call.node)
-                attempt.enter()
+                attempt.open(call.root)
+                start = await self._in_thread(attempt.start, call.node) if call.kind == "walker" else None
                 result = await call_async(attempt, call, start)
                 await self._in_thread(attempt.finish, result)
             except StoreUnavailable:

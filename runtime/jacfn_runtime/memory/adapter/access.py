@@ -42,7 +42,7 @@ def readable(context: Context, to: Any) -> bool:
 def demand(context: Context, to: Any, least: Any, operation: str) -> bool:
     """True. Raises AccessDenied if the caller has less than this level."""
     if level(context, to).value < least.value:
-        raise AccessDenied(operation, type(to.archetype).__name__, to.id.hex)
+        raise AccessDenied(operation, type(to.archetype).__name__, to.id.hex, least.name.capitalize())
     return True
 
 

@@ -26,7 +26,7 @@ from jacfn_runtime.memory.adapter.answer import answer
 from jacfn_runtime.memory.adapter.changes import collect
 from jacfn_runtime.memory.adapter.context import Context
 from jacfn_runtime.memory.adapter.memory import Memory
-from jacfn_runtime.memory.errors import Conflict, NodeNotFound, StoreUnavailable, UnknownCaller
+from jacfn_runtime.memory.errors import Conflict, NodeNotFound, StoreUnavailable
 from jacfn_runtime.memory.store import ChangeSet, Store
 
 _NOBODY = "f" * 32  # asked for where a node is missing, so that a missing one takes as long as a forbidden one
@@ -56,26 +56,30 @@ class Attempt:
         self.reports: list[Any] = []
         self.changes = ChangeSet()
 
-    def open(self, root: str, node: str | None = None) -> Any:
-        """Become this caller; the archetype that the walker starts on. Raises UnknownCaller, NodeNotFound.
+    def open(self, root: str) -> None:
+        """Become this caller. Reads nothing: a function that touches no graph asks no store."""
+        memory = Memory(self._reader)
+        context = self._context = Context(memory, memory.shell(root))
+        memory.readable = lambda anchor: access.readable(context, anchor)
+        self.enter()
+
+    def start(self, node: str | None) -> Any:
+        """The archetype that a walker starts on: this node, or the caller's root. Raises UnknownCaller, NodeNotFound.
 
         A node that the caller may not read is missing: same error, same number of round trips.
         """
-        memory = Memory(self._reader)
-        start = root if node is None else _node_id(node)
-        memory.load_nodes({root, start})
-        caller = memory.node(root)
-        if caller is None:
-            raise UnknownCaller
-        context = self._context = Context(memory, caller)
-        memory.readable = lambda anchor: access.readable(context, anchor)
-        self.enter()
+        context, memory = self.context, self.context.mem
+        if node is None:
+            return context.get_root()
+        start = _node_id(node)
+        memory.load_nodes({context.user_root.id.hex, start})
+        context.get_root()
         anchor = memory.node(start)
         if anchor is None:
             memory.load_nodes((_NOBODY,))
-            raise NodeNotFound(node or root)
+            raise NodeNotFound(node)
         if not access.readable(context, anchor):
-            raise NodeNotFound(node or root)
+            raise NodeNotFound(node)
         return anchor.archetype
 
     @property
@@ -150,9 +154,10 @@ def run_sync(store: Store, call: Call, fresh: bool, guard: bool) -> Attempt:
     attempt = Attempt(store, fresh=fresh)
     try:
         try:
-            start = attempt.open(call.root, call.node)
+            attempt.open(call.root)
             arguments = _own(call.arguments)
             if call.kind == "walker":
+                start = attempt.start(call.node)
                 attempt.finish(JacRuntime.spawn(call.target(**arguments), start))
             else:
                 attempt.finish(call.target(**arguments))

@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from jacfn_runtime.memory.adapter.memory import Memory
+from jacfn_runtime.memory.errors import UnknownCaller
 from jacfn_runtime.memory.roots import SYSTEM_ROOT
 
 
@@ -50,7 +51,9 @@ class Context:
         self.full_target_path = None
 
     def get_root(self) -> Any:
-        """The caller's root node."""
+        """The caller's root node, read when it is asked for. Raises UnknownCaller."""
+        if not self.user_root.is_populated() and self.mem.node(self.user_root.id.hex) is None:
+            raise UnknownCaller
         return self.user_root.archetype
 
     def on_commit(self, callback: Callable[[], Any]) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import graph_scenes as scenes
 
+import graph_scenes as scenes
 from jac_programs import bundled, loaded
 from jacfn_runtime.memory.sqlite import SqliteStore
 
