@@ -24,6 +24,7 @@ from jacfn_runtime.program.catalog import Catalog
 from jacfn_runtime.program.compiler import Compiled, compile_program
 from jacfn_runtime.program.manifest import MANIFEST, Manifest
 from jacfn_runtime.program.read import Notice, catalog_of
+from jacfn_runtime.program.slice import jaclang_slice
 
 LIMIT = 8 * 1024 * 1024
 """Bytes. Fast mode carries a bundle in ConfigMaps of 1 MiB each, and each of them costs etcd and every node a copy."""
@@ -36,7 +37,7 @@ def build_bundle(entry: Path, output: Path, notice: Notice | None = None) -> Man
     """
     compiled = compile_program(entry, code=True)
     catalog = catalog_of(compiled, notice)
-    files = {"code.bin": pack.write(_modules(compiled)), **_sources(compiled)}
+    files = {"code.bin": pack.write({**jaclang_slice(), **_modules(compiled)}), **_sources(compiled)}
     size = sum(map(len, files.values()))
     if size > LIMIT:
         raise ProgramError(

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future
 from inspect import iscoroutinefunction
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jacfn_runtime.program.legacy import install_hook
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 
 class NoUnitOfWork(RuntimeError):

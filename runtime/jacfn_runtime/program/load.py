@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
 from jacfn_runtime.errors import BundleMismatch, JacfnError, ProgramError
-from jacfn_runtime.program import hooks
+from jacfn_runtime.program import hooks, slim
 from jacfn_runtime.program.catalog import Catalog
 from jacfn_runtime.program.finder import MAIN_FLAG, BundleFinder
 from jacfn_runtime.program.manifest import Manifest, check_interpreter, read_manifest
@@ -27,8 +28,9 @@ class Program:
     imports them afresh under the caller's context; targets taken before it belong to classes that are gone.
     """
 
-    def __init__(self, manifest: Manifest, folder: Path, runtime: Any, pack: Pack, loader: Loader) -> None:
+    def __init__(self, manifest: Manifest, folder: Path, runtime: Any, pack: Pack, loader: Loader, steps: list[str]) -> None:
         self.manifest = manifest
+        self._steps = steps
         self.loader: Loader = loader
         self._folder = folder
         self._runtime = runtime
@@ -49,6 +51,11 @@ class Program:
     def hash(self) -> str:
         """The bundle's content hash."""
         return self.manifest.hash
+
+    @property
+    def steps_aside(self) -> tuple[str, ...]:
+        """Why the slim loader has stepped aside so far: empty is what it should be."""
+        return tuple(self._steps)
 
     def target(self, endpoint_id: str) -> Any:
         """The walker class or function behind an endpoint. Raises KeyError, and ProgramError if the program does not import."""
@@ -97,10 +104,12 @@ class Program:
             self._runtime.JacRuntimeInterface.load_module(module.__name__, module)
 
 
-def load(folder: Path, loader: Literal["slim", "full", "auto"] = "auto") -> Program:
+def load(folder: Path, loader: Literal["slim", "full", "auto"] = "auto", told: Callable[[str], None] | None = None) -> Program:
     """Load the bundle in `folder`.
 
-    Raises ProgramError if there is no bundle, BundleMismatch if it does not fit this interpreter or this jaclang.
+    `auto` is slim that steps aside, for single modules of jaclang that the bundle lacks or altogether. `told` hears of it each
+    time; by default it is logged as a warning. Raises ProgramError if there is no bundle, BundleMismatch if it does not fit this
+    interpreter or this jaclang.
     """
     folder = folder.absolute()
     manifest = read_manifest(folder)
@@ -111,11 +120,34 @@ def load(folder: Path, loader: Literal["slim", "full", "auto"] = "auto") -> Prog
         raise BundleMismatch(
             f"{folder / 'code.bin'} is damaged", evidence=str(error), next_step="Build the bundle again."
         ) from error
-    from jacfn_runtime.program import full
+    steps: list[str] = []
 
-    runtime = full.start(manifest)
+    def step_aside(reason: str) -> None:
+        steps.append(reason)
+        (told or _log)(reason)
+
+    runtime: Any = None
+    if loader != "full":
+        try:
+            runtime = slim.start(pack, str(folder), manifest, step_aside if loader == "auto" else None)
+        except Exception as error:
+            if loader == "slim" or isinstance(error, JacfnError):
+                raise
+            slim.undo()
+            step_aside(f"the slim loader does not start ({type(error).__name__}: {error}): the full one takes over")
+    used: Loader = "full" if runtime is None else "slim"
+    if runtime is None:
+        from jacfn_runtime.program import full
+
+        runtime = full.start(manifest)
     hooks.install(runtime)
-    return Program(manifest, folder, runtime, pack, "full")
+    return Program(manifest, folder, runtime, pack, used, steps)
+
+
+def _log(reason: str) -> None:
+    import logging
+
+    logging.getLogger("jacfn.program").warning(reason)
 
 
 def read_code(folder: Path) -> bytes:

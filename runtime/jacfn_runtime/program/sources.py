@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from jacfn_runtime.errors import ProgramError
-from jacfn_runtime.program.legacy import Rewrite, modernize
+from jacfn_runtime.program.modern import Rewrite, modernize
 
 _SUFFIXES = (".jac", ".sv.jac", ".py")  # in the order in which jaclang's importer looks
 

@@ -1,0 +1,111 @@
+"""The slim loader: jaclang's runtime from the bundle, without `jaclang/__init__` and without the compiler.
+
+A module of jaclang that the bundle does not hold wakes the installed jaclang's own importer, which then serves that module and
+what it imports; what is loaded already stays. `StepAside` tells of it: it costs a start more than the slim loader saves.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+from typing import Any
+
+from jacfn_runtime.errors import BundleMismatch
+from jacfn_runtime.program.finder import BundleFinder
+from jacfn_runtime.program.manifest import Manifest
+from jacfn_runtime.program.pack import Pack
+
+Told = Callable[[str], None]
+
+
+def start(pack: Pack, folder: str, manifest: Manifest, told: Told | None) -> Any:
+    """Import the slice's runtime module and answer it.
+
+    `told` hears each module of jaclang that is not in the slice; with None such a module is an ImportError.
+    """
+    # Topology indexes are blobs on a root that the last writer wins (facts/jaclang.md 4): wrong with more than one process.
+    os.environ["JAC_TOPOLOGY_INDEX"] = "0"
+    # jaclang's `.pth` file installs a finder that imports the whole package at the first `.jac` file it meets.
+    sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__name__ != "_JacLazyFinder"]
+    package = ModuleType("jaclang")
+    package.__path__ = []
+    sys.modules["jaclang"] = package
+    BundleFinder(pack, folder, lambda name: name.startswith("jaclang."), lambda module: None).install()
+    if told is not None:
+        sys.meta_path.append(StepAside(manifest.jaclang, told))
+    from jaclang.jac0core import runtime
+
+    for name in ("JacRuntime", "JacRuntimeImpl", "JacRuntimeInterface", "plugin_manager"):
+        setattr(package, name, getattr(runtime, name))
+    runtime.plugin_manager.register(runtime.JacRuntimeImpl)
+    sys.modules["jaclang.runtimelib.runtime"] = runtime
+    import jaclang.runtimelib.serializer  # noqa: F401  must precede the program's modules, or their nodes could not be read
+
+    return runtime
+
+
+def undo() -> None:
+    """Forget everything that `start` has brought in, so that the full loader can start in the same process."""
+    sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, BundleFinder | StepAside)]
+    for name in [name for name in sys.modules if name == "jaclang" or name.startswith("jaclang.")]:
+        del sys.modules[name]
+
+
+class StepAside:
+    """Asked last: a module of jaclang that nobody has found comes from the installed package, by jaclang's own importer."""
+
+    def __init__(self, version: str, told: Told) -> None:
+        self._version = version
+        self._told = told
+        self._importer: Any = None
+        self._served: set[str] = set()
+        self._waking = False
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        """Part of Python's import protocol."""
+        if not name.startswith("jaclang.") or self._waking:
+            return None
+        if self._importer is None:
+            self._waking = True
+            try:
+                self._importer = self._wake()
+            finally:
+                self._waking = False
+        parent = sys.modules[name.rpartition(".")[0]]
+        spec: ModuleSpec | None = self._importer.find_spec(name, parent.__path__) or PathFinder.find_spec(name, parent.__path__)
+        if spec is not None:
+            if not self._is_consequence():
+                self._told(f"the slim loader lacks {name}: it comes from the installed jaclang")
+            self._served.add(name)
+        return spec
+
+    def _is_consequence(self) -> bool:
+        """Whether a module that was told of before is what imports now."""
+        frame = sys._getframe()
+        while frame.f_back is not None:
+            frame = frame.f_back
+            if frame.f_globals.get("__name__") in self._served:
+                return True
+        return False
+
+    def _wake(self) -> Any:
+        from importlib import metadata
+
+        installed = metadata.version("jaclang")
+        if installed != self._version:
+            raise BundleMismatch(
+                f"The bundle was compiled with jaclang {self._version}, and jaclang {installed} is installed",
+                next_step=f"Build the bundle again, or install jaclang {self._version}.",
+            )
+        root = str(metadata.distribution("jaclang").locate_file("jaclang"))
+        for package in ("jaclang", "jaclang.jac0core", "jaclang.runtimelib"):
+            if package in sys.modules:
+                sys.modules[package].__path__ = [root + package.removeprefix("jaclang").replace(".", "/")]
+        resolver = sys.modules["jaclang.jac0core.modresolver"]
+        from jaclang.meta_importer import JacMetaImporter
+
+        sys.modules["jaclang.jac0core.modresolver"] = resolver  # the importer makes one of its own; there is one state
+        return JacMetaImporter()
