@@ -22,6 +22,7 @@ from jacfn_runtime.local.process import Process
 from jacfn_runtime.local.service import Service
 
 MODULE = "jacfn_runtime"
+BACKLOG = 2048  # uvicorn's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ async def _serve(target: Target, listener: socket.socket, report: Report) -> Non
         await services[GATEWAY].wake()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, server.stop)
+        listener.listen(BACKLOG)
         report(Listening())
         await server.serve(sockets=[listener])
     finally:
