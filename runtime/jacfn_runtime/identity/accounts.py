@@ -102,7 +102,7 @@ class Accounts:
 
         Raises InvalidArguments for the new one, InvalidCredentials for the old one, TooManyAttempts, Conflict.
         """
-        passwords.check_rules(new, caller.username)
+        passwords.check_rules(new, caller.username, "body.new_password")
         known = await self._user(caller.user_id)
         user = await self._open(known.keys[0], old, client)
         encoded = await self._passwords.hash(new)

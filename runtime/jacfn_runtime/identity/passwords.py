@@ -32,21 +32,20 @@ QUEUE_SECONDS = 5  # who would wait longer than this for a hash is sent away wit
 HASH_SECONDS = 0.05
 
 
-def normalized(password: str) -> str:
-    """The form that is hashed. Raises InvalidArguments for one that no rule would ever have let in by its size or encoding."""
+def normalized(password: str) -> str | None:
+    """The form that is hashed; None for what is too long, or no Unicode, and so is nobody's password."""
     text = unicodedata.normalize("NFKC", password) if len(password) <= MAX_LENGTH else password
-    if len(text) > MAX_LENGTH or any("\ud800" <= character <= "\udfff" for character in text):
-        raise InvalidArguments("body.password", f"Must be {MIN_LENGTH} to {MAX_LENGTH} Unicode characters long")
-    return text
+    is_unicode = not any("\ud800" <= character <= "\udfff" for character in text)
+    return text if len(text) <= MAX_LENGTH and is_unicode else None
 
 
-def check_rules(password: str, username: str) -> None:
+def check_rules(password: str, username: str, path: str = "body.password") -> None:
     """Whether a new password may be taken. Raises InvalidArguments that says which rule it breaks, and never repeats it."""
     text = normalized(password)
-    if len(text) < MIN_LENGTH:
-        raise InvalidArguments("body.password", f"Must be {MIN_LENGTH} to {MAX_LENGTH} characters long")
+    if text is None or len(text) < MIN_LENGTH:
+        raise InvalidArguments(path, f"Must be {MIN_LENGTH} to {MAX_LENGTH} characters long")
     if names.canonical(text) == names.canonical(username):
-        raise InvalidArguments("body.password", "Must not be the username")
+        raise InvalidArguments(path, "Must not be the username")
 
 
 class Passwords:
@@ -59,12 +58,16 @@ class Passwords:
         self._nobody = _hash_of_nobody()
 
     async def hash(self, password: str) -> str:
-        """The encoded hash of a password. Raises TooManyAttempts when too many are waiting."""
-        return await self._run(self._hash, normalized(password))
+        """The encoded hash of a password that obeys the rules. Raises TooManyAttempts when too many are waiting."""
+        text = normalized(password)
+        if text is None:
+            raise ValueError("check_rules comes first")
+        return await self._run(self._hash, text)
 
     async def verify(self, password: str, encoded: str | None) -> bool:
         """Whether it is the password of this hash; `None` (an unknown user) costs the same and is False."""
-        return await self._run(self._verify, normalized(password), encoded or self._nobody)
+        text = normalized(password)
+        return await self._run(self._verify, text or "", encoded or self._nobody) and text is not None
 
     def is_outdated(self, encoded: str) -> bool:
         """Whether the hash was made with other parameters than today's."""

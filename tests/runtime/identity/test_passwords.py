@@ -65,6 +65,12 @@ async def test_an_unknown_user_has_no_password_and_costs_the_same_work(hashes: P
     assert parameters == (await hashes.hash("correct horse")).split("$")[1:4]
 
 
+async def test_what_is_too_long_or_no_unicode_is_nobodys_password(hashes: Passwords) -> None:
+    empty = PasswordHasher(2, 19_456, 1).hash("")
+    for impossible in ("x" * 1025, "\ud800" * 9):
+        assert not await hashes.verify(impossible, empty)
+
+
 async def test_a_broken_hash_opens_nothing(hashes: Passwords) -> None:
     for broken in ("x", "$argon2id$v=19$m=19456,t=2,p=1$", "$2b$12$abcdefghijklmnopqrstuv"):
         assert not await hashes.verify("correct horse", broken)
