@@ -65,7 +65,11 @@ class NotAllowed(ClusterError):
 
 
 class Rejected(ClusterError):
-    """The API server or one of its webhooks refuses an object; `evidence` is its own text."""
+    """The API server or one of its webhooks refuses a request; `evidence` is its own text, `status` the HTTP status."""
+
+    def __init__(self, what: str, *, evidence: str = "", next_step: str = "", status: int = 400) -> None:
+        super().__init__(what, evidence=evidence, next_step=next_step)
+        self.status = status
 
 
 class Refused(KnativeError):

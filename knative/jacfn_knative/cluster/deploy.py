@@ -1,0 +1,183 @@
+"""A deploy: first everything that only reads (`prepare`), then everything that writes (`carry_out`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from jacfn_knative.app import App
+from jacfn_knative.capabilities import Capabilities, Mode
+from jacfn_knative.cluster import live, preflight, secrets
+from jacfn_knative.cluster.addresses import Address, Row, front_addresses, service_rows
+from jacfn_knative.cluster.connection import Cluster
+from jacfn_knative.cluster.destroy import wait_until_gone
+from jacfn_knative.cluster.discover import discover
+from jacfn_knative.cluster.parallel import each
+from jacfn_knative.cluster.watch import Watch
+from jacfn_knative.errors import DeployFailed, KnativeError
+from jacfn_knative.manifests import Object, objects
+from jacfn_knative.manifests.kinds import KINDS, KNATIVE_SERVICE, kind_of, phase
+from jacfn_knative.plan import Change, plan
+from jacfn_knative.report import Event, Report, silent
+
+READY_SECONDS = 300.0  # for each phase: a slow pull of an image fits, a pod that hangs does not hold a pipeline for ever
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that is known before the first write. `changes` have the values of Secrets in them: never print their items."""
+
+    app: App
+    capabilities: Capabilities
+    changes: tuple[Change, ...]
+    creates_namespace: bool
+
+    @property
+    def writes(self) -> tuple[Change, ...]:
+        """What will be written, in order; empty for an unchanged redeploy."""
+        return tuple(change for change in self.changes if change.action != "keep")
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A deployed app: its table of URLs, and how it came about."""
+
+    mode: Mode
+    rows: tuple[Row, ...]
+    """One for each endpoint and one for the gateway; without Knative one for the whole app."""
+    addresses: tuple[Address, ...]
+    """The node port's or load balancer's URLs of the whole app."""
+    counts: dict[str, int] = field(default_factory=dict)
+    """Action -> number of objects."""
+    notes: tuple[str, ...] = ()
+
+
+def prepare(cluster: Cluster, app: App, capabilities: Capabilities | None = None, report: Report = silent) -> Prepared:
+    """Find out what a deploy would do, and everything that forbids it. Writes nothing.
+
+    Raises NotAllowed, ForeignApp, ForeignObject, PortTaken, Rejected, Refused, InvalidApp, NoCluster, ClusterError.
+    """
+    capabilities = capabilities or discover(cluster)
+    kinds = {kind_of(item) for item in objects(app, capabilities)}
+    kinds |= {kind for kind in KINDS if kind != KNATIVE_SERVICE or capabilities.knative}
+    report(Event("check", app.namespace, "rights, owners, ports"))
+    preflight.check_access(cluster, app.namespace, sorted(kinds), preflight.DEPLOY_VERBS)
+    exists = preflight.namespace_exists(cluster, app.namespace)
+    there = live.owned(cluster, app.namespace, app.name) if exists else []
+    live.check_project(there, app.name, app.namespace, app.project)
+    values = secrets.settle(app, there)
+    desired = [secrets.with_data(item, values) for item in objects(app, capabilities, secrets.fingerprints(app, values))]
+    kept = live.retained(cluster, app.namespace, app.name) if exists else set()
+    changes = plan(desired, there, kept)
+    if exists:
+        preflight.check_foreign_objects(cluster, app.name, changes)
+        preflight.check_acceptance(cluster, changes)
+    else:
+        preflight.check_node_port(cluster, changes)
+    return Prepared(app, capabilities, tuple(changes), not exists)
+
+
+def carry_out(
+    cluster: Cluster,
+    prepared: Prepared,
+    report: Report = silent,
+    *,
+    ready_seconds: float = READY_SECONDS,
+    ingress_address: str = "",
+) -> Deployed:
+    """Write what was prepared, phase by phase, each one ready before the next; ask every URL; then remove what is not wanted.
+
+    `ingress_address` (`host:port`): where the cluster's ingress is reached if the services' hosts do not resolve here.
+    Raises DeployFailed, with what had been written, when something does not become ready; what the server answers otherwise.
+    """
+    app, applied = prepared.app, list[str]()
+    ready: dict[str, Object] = {}
+    try:
+        if prepared.creates_namespace:
+            _create_namespace(cluster, app.namespace)
+            report(Event("apply", f"Namespace/{app.namespace}", "created; a destroy leaves it"))
+        wanted = [change for change in prepared.changes if change.action != "delete"]
+        for _, group in groupby(wanted, key=lambda change: phase(change.item)):
+            changes = list(group)
+            _write(cluster, changes, applied, report)
+            ready |= Watch(cluster, app.namespace, app.name, report, ready_seconds).until_ready(changes)
+        deployed = _verify(cluster, prepared, ready, report, ingress_address)
+        _remove(cluster, prepared.changes, report)
+    except DeployFailed as error:
+        raise DeployFailed(error.what, evidence=error.evidence, next_step=error.next_step, applied=applied) from None
+    except KnativeError as error:
+        if applied:
+            error.evidence = f"{error.evidence}\nWritten before that: {', '.join(applied)}".strip()
+        raise
+    return deployed
+
+
+def deploy(
+    cluster: Cluster,
+    app: App,
+    report: Report = silent,
+    *,
+    ready_seconds: float = READY_SECONDS,
+    ingress_address: str = "",
+) -> Deployed:
+    """`prepare` and `carry_out` in one."""
+    prepared = prepare(cluster, app, report=report)
+    return carry_out(cluster, prepared, report, ready_seconds=ready_seconds, ingress_address=ingress_address)
+
+
+def _write(cluster: Cluster, changes: Sequence[Change], applied: list[str], report: Report) -> None:
+    def write(change: Change) -> None:
+        item = change.item
+        if change.action == "keep":
+            report(Event("keep", change.reference))
+            return
+        if change.action == "replace":
+            _delete_and_wait(cluster, item)
+        if change.action == "create" and item["kind"] == "Secret":
+            cluster.create(item)  # two first deploys at once must not make two passwords: the second one fails here
+        else:
+            cluster.apply(item)
+        applied.append(change.reference)
+        report(Event("apply", change.reference, ", ".join((change.action, *change.reasons))))
+
+    each(write, changes)
+
+
+def _delete_and_wait(cluster: Cluster, item: Object) -> None:
+    kind, metadata = kind_of(item), item["metadata"]
+    cluster.delete(kind, metadata["namespace"], metadata["name"])
+    wait_until_gone(lambda: [found] if (found := cluster.get(kind, metadata["namespace"], metadata["name"])) else [])
+
+
+def _remove(cluster: Cluster, changes: Sequence[Change], report: Report) -> None:
+    for change in changes:
+        if change.action == "delete":
+            metadata = change.item["metadata"]
+            cluster.delete(kind_of(change.item), metadata["namespace"], metadata["name"])
+            report(Event("delete", change.reference))
+
+
+def _verify(cluster: Cluster, prepared: Prepared, ready: dict[str, Object], report: Report, ingress: str) -> Deployed:
+    app, capabilities = prepared.app, prepared.capabilities
+    report(Event("verify", app.name, "one request through each URL"))
+    rows = service_rows(app, capabilities, ready, ingress)
+    addresses, notes = front_addresses(cluster, app, capabilities)
+    asked = [(found.url, found.verified, found.note) for found in rows]
+    asked += [(found.url, found.verified, found.note) for found in addresses]
+    failed = [f"{url}: {note}" for url, verified, note in asked if verified is False]
+    if failed:
+        raise DeployFailed(
+            f"Everything is ready, and {len(failed)} of {len(asked)} URLs do not answer as they should",
+            evidence="\n".join(failed),
+            next_step="Is the cluster's ingress running, and ingress_address right?",
+        )
+    counts: dict[str, int] = {}
+    for change in prepared.changes:
+        counts[change.action] = counts.get(change.action, 0) + 1
+    return Deployed(capabilities.mode, tuple(rows), tuple(addresses), counts, tuple(notes))
+
+
+def _create_namespace(cluster: Cluster, namespace: str) -> None:
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+    cluster.request("post", "/api/v1/namespaces", body, query=[("fieldManager", "jacfn")])
