@@ -71,10 +71,10 @@ class Settings:
         """Where a value comes from, in words."""
         return self.origins.get(key, "default")
 
-    def need(self, *sections: str) -> None:
-        """Raise SettingsError naming a variable that one of these sections asks for and that is not set."""
+    def need(self, *sections: str, without: tuple[str, ...] = ()) -> None:
+        """Raise SettingsError naming a variable that one of these sections or keys asks for and that is not set."""
         for key, variables in self.missing.items():
-            if any(key.startswith(f"{section}.") or key == section for section in sections):
+            if key not in without and any(key.startswith(f"{section}.") or key == section for section in sections):
                 table, _, name = key.rpartition(".")
                 raise SettingsError(
                     f"The environment variable {variables[0]} is not set",

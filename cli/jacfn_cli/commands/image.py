@@ -47,7 +47,7 @@ def runtime(
 
     settings = read_settings(Path.cwd(), os.environ)
     printer.hide(settings.secrets)
-    settings.need("plugins.scale.kubernetes")
+    settings.need("plugins.scale.kubernetes.docker_username", "plugins.scale.kubernetes.docker_password")
     logins = keychain(settings, Reference.parse(reference).registry if reference else "")
     report = narrate(printer)
     image = build_runtime(base=base, platform=platform or host_platform(), keychain=logins, report=report)

@@ -21,6 +21,7 @@ from jacfn_cli.settings import Settings
 @click.option("--build", "-b", is_flag=True, help="With --scale: build and push the app's own image first.")
 @click.option("--target", type=click.Choice(["cluster", "local"]), help="With --scale: where to.  [default: cluster]")
 @click.option("--context", help="With --scale: the kubeconfig context.  [default: the current one]")
+@click.option("--registry", help="With --build: where to push, e.g. ghcr.io/me.  [default: docker.io/$DOCKER_USERNAME]")
 @click.option("--dry-run", is_flag=True, help="With --scale: show what would change, and change nothing.")
 @click.option("--profile", default="", help="The jac.toml profile.  [default: JAC_PROFILE, else jac.toml's]")
 @click.pass_obj
@@ -35,6 +36,7 @@ def command(
     build: bool,
     target: str | None,
     context: str | None,
+    registry: str | None,
     dry_run: bool,
     profile: str,
 ) -> None:
@@ -47,7 +49,11 @@ def command(
             raise click.UsageError(f"{option} needs --scale")
     if target == "local" and (build or context or dry_run):
         raise click.UsageError("--build, --context and --dry-run are about a cluster, and --target local is this machine")
-    flags = {"serve.port": port, "serve.session": session, "serve.main": main}
+    if build and dry_run:
+        raise click.UsageError("--dry-run writes nothing, and --build would have to push an image first")
+    if registry and not build:
+        raise click.UsageError("--registry needs --build")
+    flags = {"plugins.scale.knative.registry": registry, "serve.port": port, "serve.session": session, "serve.main": main}
     entry, settings = open_entry(filename, printer, profile, flags)
     if faux:
         _print_endpoints(entry, settings, printer)
