@@ -13,7 +13,7 @@ from jacfn_cli.images import app_image, bundle_files, check_place
 from jacfn_cli.printer import Printer
 from jacfn_cli.progress import narrate
 from jacfn_cli.settings import Settings
-from jacfn_knative.app import BUNDLE_FOLDER, Bundle
+from jacfn_knative.app import Bundle
 from jacfn_runtime.program.catalog import Catalog
 
 if TYPE_CHECKING:
@@ -22,12 +22,6 @@ if TYPE_CHECKING:
 
 SECTIONS = ("jwt", "sso", "database", "kubernetes", "knative", "functions", "env", "secrets")
 VERBS: dict[Action, str] = {
-    "create": "to create",
-    "update": "to change",
-    "replace": "to replace",
-    "delete": "to remove",
-    "keep": "unchanged",
-}
     "create": "to create",
     "update": "to change",
     "replace": "to replace",
