@@ -167,7 +167,10 @@ class _Planner:
             return _Plan(joined, None)
         if len(builds) == 1 and _decodable(joined):
             kind, build = builds[0]
-            return _Plan(joined, lambda value: build(value) if isinstance(value, kind) else value)
+            if len(plans) == 2 and type(None) in arguments:
+                return _Plan(joined, lambda value: None if value is None else build(value))
+            if isinstance(kind, type):
+                return _Plan(joined, lambda value: build(value) if isinstance(value, kind) else value)
         return _Plan(Any, lambda value: _first_fit(plans, value))
 
     def _sequence(self, origin: Any, arguments: tuple[Any, ...]) -> _Plan:

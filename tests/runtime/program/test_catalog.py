@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,21 +10,7 @@ from jacfn_runtime.errors import ProgramError
 from jacfn_runtime.program.catalog import Catalog
 from jacfn_runtime.program.read import read_catalog
 
-Write = Callable[..., Path]
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Write:
-    """Writes files of a program and answers the entry file: `write("walker a {}", util__jac="...")`."""
-
-    def write(main: str, **files: str) -> Path:
-        for name, text in {"main__jac": main, **files}.items():
-            path = tmp_path / name.replace("__", ".").replace("_slash_", "/")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        return tmp_path / "main.jac"
-
-    return write
+from .conftest import Write
 
 
 def test_the_documents_own_example_has_its_four_endpoints(shop: Path) -> None:
@@ -68,7 +53,7 @@ def test_docstring_async_line_and_return_type(write: Write) -> None:
 def test_endpoints_come_from_what_is_imported_by_name(write: Write) -> None:
     entry = write(
         "import from util { util_walker, helper as renamed }\nimport util;\nimport from math { sqrt }\n",
-        util__jac="walker util_walker { has n: int = 3; }\ndef helper(x: int) -> int { return x; }\ndef unseen() {}\n",
+        {"util.jac": "walker util_walker { has n: int = 3; }\ndef helper(x: int) -> int { return x; }\ndef unseen() {}\n"},
     )
     catalog = read_catalog(entry)
     assert [(item.id, item.module, item.file) for item in catalog.endpoints] == [
@@ -90,7 +75,7 @@ def test_inherited_fields_come_first_and_postinit_and_static_ones_are_no_paramet
         "import from base { parent }\n"
         "walker child(parent) { has extra: int = 1; has later: int by postinit; static has shared: int = 2; "
         "def postinit { self.later = 1; } }\n",
-        base__jac="walker parent { has first: str; }",
+        {"base.jac": "walker parent { has first: str; }"},
     )
     assert [item.name for item in read_catalog(entry)["walker/child"].parameters] == ["first", "extra"]
 
