@@ -16,6 +16,8 @@ from jacfn_runtime.errors import SettingsError
 LoaderChoice = Literal["auto", "slim", "full"]
 Isolation = Literal["serializable", "snapshot"]
 
+BODY_LIMIT = 1024 * 1024  # bytes; arguments of one call, not uploads, and checking a body of this size takes 10 ms at most
+GRACE_SECONDS = 25  # to finish what runs after SIGTERM; below the 30 s of terminationGracePeriodSeconds, where SIGKILL comes
 MINIMUM_SECRET_BYTES = 32  # RFC 7518 section 3.2: an HS256 key is at least as long as its hash
 
 
@@ -41,6 +43,8 @@ class Settings:
     routes: Mapping[str, str] = field(default_factory=dict)
     isolation: Mapping[str, Isolation] = field(default_factory=dict)
     run_main: bool = False
+    body_limit: int = BODY_LIMIT
+    grace_seconds: int = GRACE_SECONDS
     mongodb_uri: str = field(default="", repr=False)
     redis_url: str = field(default="", repr=False)
     shelf_db_path: Path = Path(".jac/data/anchor_store.db")
@@ -85,6 +89,8 @@ class Settings:
             routes=_routes(env.get("JACFN_ROUTES", "")),
             isolation=cast(Mapping[str, Isolation], _mapping(env, "JACFN_ISOLATION")),
             run_main=env.get("JACFN_MAIN", "0") == "1",
+            body_limit=_number(env, "JACFN_BODY_LIMIT", BODY_LIMIT, 1, 256 * 1024 * 1024),
+            grace_seconds=_number(env, "JACFN_GRACE_SECONDS", GRACE_SECONDS, 1, 3600),
             mongodb_uri=env.get("MONGODB_URI", ""),
             redis_url=env.get("REDIS_URL", ""),
             shelf_db_path=Path(env.get("SHELF_DB_PATH") or ".jac/data/anchor_store.db"),

@@ -73,6 +73,8 @@ class Graph:
         self._store = store
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="walker")
         self._turns = Turns()
+        self.replays = 0
+        """How many attempts of this process had to be replayed; for metrics."""
 
     @classmethod
     def open(cls, settings: Settings) -> Graph:
@@ -127,6 +129,7 @@ class Graph:
                 try:
                     return await self._attempt(work, fresh=replay > 0)
                 except Conflict as conflict:
+                    self.replays += 1
                     await _wait(turn, conflict, replay)
                 except UnknownCaller:
                     if work.root != GUEST_ROOT:

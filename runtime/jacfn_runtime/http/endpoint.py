@@ -1,0 +1,51 @@
+"""One endpoint as a Falcon resource: who calls, what with, run it as a unit of work, put the outcome into the envelope."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import falcon.asgi
+
+from jacfn_runtime.http import body
+from jacfn_runtime.http.caller import Callers
+from jacfn_runtime.http.envelope import success
+from jacfn_runtime.http.errors import CUT_OFF, ApiError
+from jacfn_runtime.memory.graph import Graph, Work
+from jacfn_runtime.program.arguments import arguments_type
+from jacfn_runtime.program.catalog import Endpoint
+
+if TYPE_CHECKING:
+    from jacfn_runtime.program.load import Program
+    from jacfn_runtime.settings import Settings
+
+
+class EndpointResource:
+    """Answers POST. `label` names it in metrics and log lines."""
+
+    def __init__(self, endpoint: Endpoint, program: Program, graph: Graph, callers: Callers, settings: Settings) -> None:
+        self.label = endpoint.id
+        self._endpoint = endpoint
+        self._target = program.target(endpoint.id)
+        self._arguments = body.Arguments(arguments_type(self._target, endpoint))
+        self._graph = graph
+        self._callers = callers
+        self._limit = settings.body_limit
+        self._isolation = settings.isolation.get(endpoint.id, "serializable")
+
+    async def on_post(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, node: str | None = None) -> None:
+        """Run the endpoint; `node` is where a walker starts, as the URL spells it.
+
+        Who calls is settled before the body is looked at: nobody learns an endpoint's arguments by guessing at them.
+        """
+        root = self._callers.root(req, public=self._endpoint.public)
+        sent = await body.read(req, self._limit)
+        if sent:
+            body.check_media_type(req)
+        arguments = self._arguments.decode(sent)
+        work = Work(self._endpoint.kind, self._target, arguments, root, node, self._isolation)
+        try:
+            outcome = await self._graph.run(work)
+        except asyncio.CancelledError:  # the server has to end, and waited as long as it may
+            raise ApiError(500, CUT_OFF) from None
+        resp.data = success(outcome.result, outcome.reports, req.context.request_id)
