@@ -139,9 +139,9 @@ def main() -> None:
     signal.alarm(LIMIT)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="jacfn-demo-") as folder:
-        shutil.copytree(SHOP, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".jac"))
+        copy = Path(shutil.copytree(SHOP, Path(folder) / "shop", ignore=shutil.ignore_patterns(".jac")))
         say("jac start main.jac --scale --target local")
-        shop = Shop(Path(folder), free_port())
+        shop = Shop(copy, free_port())
         try:
             shop.wait_for("Ctrl+C", 60)
             visit(shop)

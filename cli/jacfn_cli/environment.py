@@ -17,6 +17,7 @@ def environment(settings: Settings, bundle: Path, session: str, run_main: bool, 
     values = {
         "JACFN_BUNDLE": str(bundle),
         "JACFN_APP": settings.kubernetes.app_name,
+        "JACFN_LOG": "text",
         "JACFN_MAIN": "1" if run_main else "0",
         "JACFN_ISOLATION": json.dumps(dict(isolation)) if isolation else "",
         "JACFN_ON_UNAVAILABLE": database.on_unavailable,

@@ -1,4 +1,5 @@
 """One JSON line on stderr for each thing that an operator has to know. No access log: the platform in front has one.
+With JACFN_LOG=text, which `jac start` sets, lines for a person instead: a traceback is no good in one line of JSON.
 
 Written straight away, without the logging package: setting that up, or importing structlog (60 ms alone), costs a cold start more
 than all the lines that most function services ever write.
@@ -15,6 +16,7 @@ from jacfn_runtime.http.envelope import encode
 
 Level = Literal["info", "warning", "error"]
 
+_FOR_PEOPLE = os.environ.get("JACFN_LOG") == "text"
 _WHERE = {key: value for name, key in (("K_SERVICE", "service"), ("K_REVISION", "revision")) if (value := os.environ.get(name))}
 
 
@@ -22,12 +24,21 @@ def log(level: Level, event: str, **fields: Any) -> None:
     """Write `{"time", "level", "event", ...}`; empty fields are left out. Never raises: a full pipe ends no request."""
     said = {name: value for name, value in fields.items() if value not in ("", None)}
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
-    line = encode({"time": f"{stamp}Z", "level": level, "event": event, **_WHERE, **said})
+    if _FOR_PEOPLE:
+        line = _text(level, event, said).encode()
+    else:
+        line = encode({"time": f"{stamp}Z", "level": level, "event": event, **_WHERE, **said})
     try:
         sys.stderr.buffer.write(line + b"\n")
         sys.stderr.buffer.flush()
     except (OSError, ValueError):
         pass
+
+
+def _text(level: Level, event: str, said: dict[str, Any]) -> str:
+    traceback = str(said.pop("traceback", "")).rstrip()
+    line = "  ".join([f"{level}: {event}", *(f"{name}={value}" for name, value in said.items())])
+    return f"{line}\n{traceback}" if traceback else line
 
 
 def log_failure(error: BaseException, request_id: str, endpoint: str) -> None:
