@@ -73,7 +73,7 @@ def _merge(layer: Path, folder: Path, name: str) -> Iterator[str]:
     try:
         with tarfile.open(layer, mode="r|*") as tar:
             for entry in tar:
-                path = PurePosixPath(entry.name.lstrip("./"))
+                path = PurePosixPath(entry.name.removeprefix("./").lstrip("/"))
                 if ".." in path.parts or not path.parts:
                     continue
                 if path.name == _OPAQUE:
