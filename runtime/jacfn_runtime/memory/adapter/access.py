@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from jaclang.jac0core.archetype import AccessLevel, Root, access_level_cast
+from jaclang.jac0core.archetype import AccessLevel, access_level_cast
 
+from jacfn_runtime.memory.adapter.anchors import StoredNode, key
 from jacfn_runtime.memory.adapter.context import Context
 from jacfn_runtime.memory.errors import AccessDenied
 
@@ -36,17 +37,18 @@ def level(context: Context, to: Any, no_custom: bool = False) -> Any:
 
 def readable(context: Context, to: Any) -> bool:
     """Whether the caller may see this."""
-    return to.root == context.user_root.id or bool(level(context, to) != AccessLevel.NO_ACCESS)
+    mine = isinstance(to, StoredNode) and to.document.owner == context.me  # the common case, and no UUID made for it
+    return mine or bool(level(context, to) != AccessLevel.NO_ACCESS)
 
 
 def demand(context: Context, to: Any, least: Any, operation: str) -> bool:
     """True. Raises AccessDenied if the caller has less than this level."""
     if level(context, to).value < least.value:
-        raise AccessDenied(operation, type(to.archetype).__name__, to.id.hex, least.name.capitalize())
+        raise AccessDenied(operation, type(to.archetype).__name__, key(to), least.name.capitalize())
     return True
 
 
 def foreign_owners(context: Context, nodes: Iterable[Any]) -> list[str]:
     """The owners of these nodes whose permissions have to be known before `readable` can answer, all at once."""
-    me = context.user_root.id
-    return list({node.root.hex for node in nodes if node.root and node.root != me and not isinstance(node.archetype, Root)})
+    owners = {node.document.owner for node in nodes if isinstance(node, StoredNode)}
+    return [owner for owner in owners if owner and owner != context.me]

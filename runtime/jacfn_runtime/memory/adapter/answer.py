@@ -8,11 +8,12 @@ each other; here the names are looked up once per class, and an object inside it
 from __future__ import annotations
 
 import enum
-from functools import lru_cache
 from typing import Any
 
 import msgspec
 from jaclang.jac0core.archetype import Archetype, NodeArchetype, WalkerArchetype
+
+from jacfn_runtime.memory.adapter.anchors import key
 
 
 def answer(value: Any) -> Any:
@@ -28,7 +29,7 @@ def _plain(value: Any, inside: tuple[int, ...]) -> Any:
         return _plain(value.value, inside)
     if isinstance(value, dict):
         inside = _enter(value, inside)
-        return {_key(key): _plain(item, inside) for key, item in value.items()}
+        return {_text_key(name): _plain(item, inside) for name, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         inside = _enter(value, inside)
         return [_plain(item, inside) for item in value]
@@ -46,15 +47,15 @@ def _enter(value: Any, inside: tuple[int, ...]) -> tuple[int, ...]:
     return (*inside, id(value))
 
 
-def _key(key: Any) -> str:
-    if isinstance(key, enum.Enum):
-        key = key.value
-    return key if isinstance(key, str) else str(key)
+def _text_key(name: Any) -> str:
+    if isinstance(name, enum.Enum):
+        name = name.value
+    return name if isinstance(name, str) else str(name)
 
 
 def _archetype(value: Any, inside: tuple[int, ...]) -> dict[str, Any]:
     kind = "node" if isinstance(value, NodeArchetype) else "walker" if isinstance(value, WalkerArchetype) else "archetype"
-    told = {"_jac_type": type(value).__name__, "_jac_id": value.__jac__.id.hex, "_jac_archetype": kind}
+    told = {"_jac_type": type(value).__name__, "_jac_id": key(value.__jac__), "_jac_archetype": kind}
     if id(value) not in inside:
         told.update(_attributes(value, (*inside, id(value))))
     return told
@@ -73,9 +74,15 @@ def _attributes(value: Any, inside: tuple[int, ...]) -> dict[str, Any]:
     return found
 
 
-@lru_cache(maxsize=4096)
+_attributes_of: dict[type, tuple[str, ...]] = {}
+
+
 def _class_attributes(cls: type) -> tuple[str, ...]:
-    return tuple(name for name in dir(cls) if not name.startswith("_") and not callable(getattr(cls, name, None)))
+    known = _attributes_of.get(cls)
+    if known is None:
+        known = tuple(name for name in dir(cls) if not name.startswith("_") and not callable(getattr(cls, name, None)))
+        _attributes_of[cls] = known
+    return known
 
 
 def _object(value: Any, inside: tuple[int, ...]) -> Any:

@@ -72,7 +72,7 @@ class Attempt:
         if node is None:
             return context.get_root()
         start = _node_id(node)
-        memory.load_nodes({context.user_root.id.hex, start})
+        memory.load_nodes({context.me, start})
         context.get_root()
         anchor = memory.node(start)
         if anchor is None:

@@ -7,7 +7,6 @@ import sys
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from jaclang.jac0core.archetype import Archetype, GenericEdge, Root
@@ -42,9 +41,18 @@ class Shape:
         return typing.cast(Mapping[str, Any], repaired)
 
 
-@lru_cache(maxsize=4096)
+_shapes: dict[type, Shape] = {}
+
+
 def shape(cls: type) -> Shape:
     """The shape of an archetype class."""
+    known = _shapes.get(cls)
+    if known is None:
+        known = _shapes[cls] = _look_at(cls)
+    return known
+
+
+def _look_at(cls: type) -> Shape:
     try:
         # `localns={}`: an ability called `list` must not shadow the builtin while annotations are resolved.
         hints = typing.get_type_hints(cls, localns={})

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
+from jacfn_runtime.memory.adapter.anchors import key
 from jacfn_runtime.memory.adapter.memory import Memory
 from jacfn_runtime.memory.errors import UnknownCaller
 from jacfn_runtime.memory.roots import SYSTEM_ROOT
@@ -37,9 +38,11 @@ class Context:
     def __init__(self, memory: Memory, user_root: Any) -> None:
         self.mem = memory
         self.user_root = user_root
+        self.me = key(user_root)
+        """The caller's root, 32 hex digits."""
         self.entry_node = user_root
         self.system_root = memory.shell(SYSTEM_ROOT)
-        self.is_system = user_root.id.hex == SYSTEM_ROOT
+        self.is_system = self.me == SYSTEM_ROOT
         self.call_state = Reports()
         self.custom: Any = None
         self.reports: list[Any] = []
@@ -52,7 +55,7 @@ class Context:
 
     def get_root(self) -> Any:
         """The caller's root node, read when it is asked for. Raises UnknownCaller."""
-        if not self.user_root.is_populated() and self.mem.node(self.user_root.id.hex) is None:
+        if not self.user_root.is_populated() and self.mem.node(self.me) is None:
             raise UnknownCaller
         return self.user_root.archetype
 

@@ -6,24 +6,23 @@ only needs its node reads only its node.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, SupportsIndex
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from jacfn_runtime.memory.store import Edge
 
-Load = Callable[["Edges"], None]
-"""Reads the stored edges of this list's node and hands them to `fill`."""
+if TYPE_CHECKING:
+    from jacfn_runtime.memory.adapter.anchors import StoredNode
 
 
 class Edges(list[Any]):
     """A list of EdgeAnchors of which the stored part may not be there yet."""
 
-    __slots__ = ("_anchor_of", "_load", "_whole", "gone", "made", "stored")
+    __slots__ = ("_node", "_whole", "gone", "made", "stored")
 
-    def __init__(self, load: Load, anchor_of: Callable[[Edge], Any]) -> None:
+    def __init__(self, node: StoredNode) -> None:
         super().__init__()
-        self._load = load
-        self._anchor_of = anchor_of
+        self._node = node
         self._whole = False  # whether the underlying list holds everything
         self.stored: tuple[Edge, ...] | None = None
         """What the store has, once it was asked."""
@@ -45,8 +44,8 @@ class Edges(list[Any]):
         if self._whole:
             return
         if self.stored is None:
-            self._load(self)
-        super().__init__([*(self._anchor_of(edge) for edge in self.documents()), *self.made])
+            self._node.memory.load_edges((self._node,))
+        super().__init__([*(self._node.memory.edge_anchor(edge) for edge in self.documents()), *self.made])
         self._whole = True
 
     def append(self, edge: Any) -> None:
@@ -59,7 +58,7 @@ class Edges(list[Any]):
         if edge in self.made:
             self.made.remove(edge)
         else:
-            self.gone.add(edge.id.hex)
+            self.gone.add(edge.key)
         if self._whole and edge in list(super().__iter__()):
             super().remove(edge)
 
@@ -105,4 +104,4 @@ class Edges(list[Any]):
     def __repr__(self) -> str:
         return f"<edges of one node, {'read' if self.stored is not None else 'not read'}>"
 
-    __hash__ = None  # type: ignore[assignment]  # like every list
+    __hash__ = None  # like every list

@@ -25,6 +25,7 @@ from jaclang.jac0core.archetype import (
 from jaclang.jac0core.runtime import JacRuntime, _request_context, hookimpl, plugin_manager
 
 from jacfn_runtime.memory.adapter import access, paths
+from jacfn_runtime.memory.adapter.anchors import StoredNode, key
 from jacfn_runtime.memory.adapter.context import Context
 from jacfn_runtime.memory.errors import AccessDenied
 from jacfn_runtime.memory.roots import GUEST_ROOT
@@ -116,9 +117,9 @@ def _destroy(context: Context, anchor: Any) -> None:
     access.demand(context, anchor, AccessLevel.WRITE, "delete")
     if isinstance(anchor, NodeAnchor):
         if isinstance(anchor.archetype, Root):
-            raise AccessDenied("delete", "Root", anchor.id.hex)  # its user could never come back
+            raise AccessDenied("delete", "Root", key(anchor))  # its user could never come back
         # Edges that others hung on it go with it, seen or unseen: the store takes every edge at a deleted node.
-        for edge in list(anchor.edges) if anchor.hash == 0 else anchor.edges.made[:]:
+        for edge in anchor.edges.made[:] if isinstance(anchor, StoredNode) else list(anchor.edges):
             detach(edge)
             context.mem.delete(edge.id)
     elif isinstance(anchor, EdgeAnchor):
@@ -131,13 +132,10 @@ def detach(edge: Any) -> Any:
     if current() is None:
         return None
     for node in (edge.source, edge.target):
-        edges = node.__dict__.get("edges")
-        if edges is None:
-            continue
-        if type(edges) is list:
-            node.edges = [each for each in edges if each.id != edge.id]
+        if isinstance(node, StoredNode):
+            node.edges.discard(edge)
         else:
-            edges.discard(edge)
+            node.edges = [each for each in node.edges if each.id != edge.id]
     return True
 
 
@@ -167,8 +165,9 @@ def allow_root(archetype: Any, root_id: Any, level: Any) -> Any:
     if context is None:
         return None
     access.demand(context, archetype.__jac__, AccessLevel.WRITE, "grant")
-    key = str(UUID(str(root_id)))
-    archetype.__jac__.access.roots.anchors[key] = AccessLevel.READ if level is None else access_level_cast(level)
+    archetype.__jac__.access.roots.anchors[str(UUID(str(root_id)))] = (
+        AccessLevel.READ if level is None else access_level_cast(level)
+    )
     return True
 
 

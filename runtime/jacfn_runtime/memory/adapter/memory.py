@@ -14,14 +14,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
-from jaclang.jac0core.archetype import Access, AccessLevel, EdgeAnchor, NodeAnchor, Permission
+from jaclang.jac0core.archetype import EdgeAnchor, NodeAnchor
 
 from jacfn_runtime.memory.adapter import classes, values
-from jacfn_runtime.memory.adapter.edges import Edges
+from jacfn_runtime.memory.adapter.anchors import StoredEdge, StoredNode, key, stored_permission
 from jacfn_runtime.memory.store import Edge, Node, Reader
-
-STORED = 1
-"""The `hash` of an anchor that came from the store; jaclang takes 0 for brand-new."""
 
 
 class Memory:
@@ -34,14 +31,10 @@ class Memory:
         self._started = time.time_ns()
         self.anchors: dict[str, Any] = {}
         """Every anchor of this attempt; one that was only referred to is a shell that fills itself when it is touched."""
-        self.nodes: dict[str, Node] = {}
-        """Stored nodes as they were read."""
-        self.edges: dict[str, Edge] = {}
-        """Stored edges as they were read, as far as an anchor was made of them."""
-        self.snapshots: dict[str, dict[str, Any]] = {}
-        """Encoded fields of every loaded archetype as they were right after loading."""
-        self.permissions: dict[str, dict[str, Any]] = {}
-        """Stored form of every loaded anchor's permissions, likewise."""
+        self.nodes: dict[str, StoredNode] = {}
+        """Those of stored nodes that were read, deleted ones included."""
+        self.edges: dict[str, StoredEdge] = {}
+        """Those of stored edges, as far as an anchor was made of them."""
         self.readable: Callable[[Any], bool] = lambda _: True
         """Whether the caller may see an anchor; the context sets it."""
         self.deleted: dict[str, Any] = {}
@@ -56,18 +49,18 @@ class Memory:
         """Have these nodes in memory, and those that their fields refer to. One round trip for each depth of references."""
         with self._lock:
             pending = {each for each in ids if self._unknown(each)}
-            found: list[tuple[Any, Node]] = []
+            found: list[StoredNode] = []
             while pending:
                 documents = self._reader.nodes(pending)
                 self.absent.update(pending - documents.keys())
                 pending = set()
                 for document in documents.values():
-                    found.append((self._bare_node(document), document))
+                    found.append(self._bare(document))
                     for value in document.fields.values():
                         if isinstance(value, dict | list):
                             pending.update(each for each in values.references(value) if self._unknown(each))
-            for anchor, document in found:
-                self._fill(anchor, document)
+            for node in found:
+                self._fill(node)
 
     def _unknown(self, node_id: str) -> bool:
         if node_id in self.nodes or node_id in self.absent or node_id in self.deleted:
@@ -78,14 +71,14 @@ class Memory:
     def load_edges(self, nodes: Iterable[Any]) -> None:
         """Have the edges at these nodes in memory. One round trip."""
         with self._lock:
-            wanted = {node.id.hex: node.edges for node in nodes if isinstance(node.edges, Edges) and node.edges.stored is None}
+            wanted = {node.key: node for node in nodes if isinstance(node, StoredNode) and node.edges.stored is None}
             if not wanted:
                 return
             found = self._reader.edges(wanted.keys())
-            for node_id, edges in wanted.items():
+            for node_id, node in wanted.items():
                 adjacency = found.get(node_id)
-                edges.fill(adjacency.edges if adjacency else ())
-                self.relied_edges[node_id] = adjacency.edges_version if adjacency else self.nodes[node_id].edges_version
+                node.edges.stored = adjacency.edges if adjacency else ()
+                self.relied_edges[node_id] = adjacency.edges_version if adjacency else node.document.edges_version
 
     def node(self, node_id: str) -> Any:
         """The populated anchor of a node, or None. At most one round trip."""
@@ -97,9 +90,7 @@ class Memory:
         """The anchor of a node, read or not: the same object for the same id, so that identity holds."""
         anchor = self.anchors.get(node_id) or self.deleted.get(node_id)
         if anchor is None:
-            anchor = object.__new__(NodeAnchor)
-            anchor.id = UUID(node_id)
-            self.anchors[node_id] = anchor
+            anchor = self.anchors[node_id] = StoredNode(self, node_id)
         return anchor
 
     def edge_anchor(self, document: Edge) -> Any:
@@ -107,58 +98,40 @@ class Memory:
         with self._lock:
             anchor = self.anchors.get(document.id)
             if anchor is None:
-                anchor = object.__new__(EdgeAnchor)
-                anchor.id = UUID(document.id)
-                anchor.source = self.shell(document.source)
-                anchor.target = self.shell(document.target)
-                anchor.is_undirected = document.undirected
-                self.edges[document.id] = document
-                self.anchors[document.id] = anchor
-                self._finish(anchor, document, self._bare(document))
-                self._fill(anchor, document)
+                anchor = StoredEdge(document, self.shell(document.source), self.shell(document.target))
+                self.edges[document.id] = self.anchors[document.id] = anchor
+                self._join(anchor, object.__new__(classes.find(document.type, document.id)))
+                self._fill(anchor)
             return anchor
 
-    # -- from documents to anchors ---------------------------------------------------------------------------------------
+    def _bare(self, document: Node) -> StoredNode:
+        """A stored node whose archetype has no fields yet: fields may refer to nodes that are read with it."""
+        node: StoredNode = self.shell(document.id)
+        archetype: Any = object.__new__(classes.find(document.type, document.id))
+        node.document = document
+        self.nodes[document.id] = node
+        self._join(node, archetype)
+        return node
 
-    def _bare(self, document: Node | Edge) -> Any:
-        return object.__new__(classes.find(document.type, document.id))
-
-    def _bare_node(self, document: Node) -> Any:
-        anchor = self.shell(document.id)
-        anchor.topology_index_data = None
-        anchor.version = document.version
-        anchor.edges = Edges(lambda _: self.load_edges((anchor,)), self.edge_anchor)
-        self.nodes[document.id] = document
-        self._finish(anchor, document, self._bare(document))
-        return anchor
-
-    def _finish(self, anchor: Any, document: Node | Edge, archetype: Any) -> None:
-        anchor.root = UUID(document.owner) if document.owner else None
-        anchor.access = permission(document.access)
-        self.permissions[document.id] = stored_permission(anchor.access)
-        anchor.persistent = True
-        anchor.hash = STORED
+    def _join(self, anchor: StoredNode | StoredEdge, archetype: Any) -> None:
         archetype.__jac__ = anchor
         anchor.archetype = archetype
 
-    def _fill(self, anchor: Any, document: Node | Edge) -> None:
-        fields = classes.shape(type(anchor.archetype)).fields
-        if not fields:
+    def _fill(self, anchor: StoredNode | StoredEdge) -> None:
+        if not classes.shape(type(anchor.archetype)).fields:
             return  # nothing of it can be seen that a decision might rest on: a Root, a plain edge
-        values.fill(anchor.archetype, document.fields, self._referred)
-        self.snapshots[document.id] = values.encode_fields(anchor.archetype, fields)
-        relied = self.relied_nodes if isinstance(document, Node) else self.relied_edge_fields
-        relied[document.id] = document.version
+        anchor.snapshot = values.fill(anchor.archetype, anchor.document.fields, self._referred)
+        relied = self.relied_nodes if isinstance(anchor, StoredNode) else self.relied_edge_fields
+        relied[anchor.key] = anchor.document.version
 
     def _referred(self, node_id: str) -> Any:
         anchor = self.anchors.get(node_id)
-        return anchor.archetype if anchor is not None and "archetype" in anchor.__dict__ else None
+        return anchor.archetype if anchor is not None and anchor.is_populated() else None
 
     def rely_on_access(self, anchor: Any) -> None:
         """A decision rested on who may touch this node, not only on what it says."""
-        document = self.nodes.get(anchor.id.hex)
-        if document is not None:
-            self.relied_nodes[document.id] = document.version
+        if isinstance(anchor, StoredNode):
+            self.relied_nodes[anchor.key] = anchor.version
 
     def order(self) -> str:
         """A sort key for a new edge: later edges of one unit of work, and of later ones, sort behind."""
@@ -172,14 +145,14 @@ class Memory:
         visible = not isinstance(found, NodeAnchor | EdgeAnchor) or self.readable(found)
         return found if visible else None
 
-    def _find(self, key: str) -> Any:
-        anchor = self.anchors.get(key)
+    def _find(self, some_id: str) -> Any:
+        anchor = self.anchors.get(some_id)
         if anchor is not None and anchor.is_populated():
             return anchor
-        found = self.node(key)
-        if found is None and anchor is None and key not in self.deleted:
+        found = self.node(some_id)
+        if found is None and anchor is None and some_id not in self.deleted:
             with self._lock:
-                document = self._reader.edges_by_id((key,)).get(key)
+                document = self._reader.edges_by_id((some_id,)).get(some_id)
             return self.edge_anchor(document) if document else None
         return found
 
@@ -189,18 +162,18 @@ class Memory:
             found = self._reader.nodes_of_type(classes.ROOT)
             for document in found.values():
                 if self._unknown(document.id):
-                    self._bare_node(document)
+                    self._bare(document)
             return [self.anchors[each].archetype for each in found if each not in self.deleted]
 
     def open_access(self, anchor: Any, level: Any) -> None:
         """Let everybody do this much with a node, within this unit of work only."""
         self.rely_on_access(anchor)
         anchor.access.all = level
-        self.permissions[anchor.id.hex] = stored_permission(anchor.access)
+        anchor.granted = stored_permission(anchor.access)
 
     def put(self, anchor: Any) -> None:
         """Know an anchor that was made here."""
-        self.anchors[anchor.id.hex] = anchor
+        self.anchors[key(anchor)] = anchor
 
     def delete(self, id: UUID) -> None:
         """Remove a node or an edge when the unit of work commits."""
@@ -254,19 +227,3 @@ class Memory:
     def capabilities(self) -> set[str]:
         """jaclang's planner needs its topology index, a blob that the last writer wins; it is switched off."""
         return set()
-
-
-def permission(stored: Mapping[str, Any]) -> Any:
-    """jaclang's Permission from its stored form; an empty one is private."""
-    roots = {root: AccessLevel(level) for root, level in stored.get("roots", {}).items()}
-    return Permission(all=AccessLevel(stored.get("all", AccessLevel.NO_ACCESS.value)), roots=Access(anchors=roots))
-
-
-def stored_permission(access: Any) -> dict[str, Any]:
-    """The stored form of jaclang's Permission."""
-    stored: dict[str, Any] = {}
-    if access.all != AccessLevel.NO_ACCESS:
-        stored["all"] = access.all.value
-    if access.roots.anchors:
-        stored["roots"] = {str(root): level.value for root, level in access.roots.anchors.items()}
-    return stored

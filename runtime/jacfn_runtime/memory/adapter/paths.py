@@ -14,6 +14,7 @@ from jaclang.jac0core.archetype import ObjectSpatialDestination, ObjectSpatialPa
 from jaclang.jac0core.constant import EdgeDir
 
 from jacfn_runtime.memory.adapter import access
+from jacfn_runtime.memory.adapter.anchors import key
 from jacfn_runtime.memory.adapter.context import Context
 from jacfn_runtime.memory.adapter.edges import Edges
 from jacfn_runtime.memory.adapter.memory import Memory
@@ -44,16 +45,16 @@ def _both(first: Filter | None, second: Filter) -> Filter:
 
 
 def _nodes(context: Context, origins: list[Any], destination: Any) -> list[Any]:
-    return list({node.id: node.archetype for _, node in hop(context, origins, destination)}.values())
+    return list({key(node): node.archetype for _, node in hop(context, origins, destination)}.values())
 
 
 def _edges(context: Context, origins: list[Any], destination: Any, with_nodes: bool) -> list[Any]:
     found = {}
     for edge, node in hop(context, origins, destination):
         anchor = context.mem.edge_anchor(edge) if isinstance(edge, Edge) else edge
-        found[anchor.id] = anchor.archetype
+        found[key(anchor)] = anchor.archetype
         if with_nodes:
-            found[node.id] = node.archetype
+            found[key(node)] = node.archetype
     return list(found.values())
 
 
@@ -63,7 +64,7 @@ def hop(context: Context, origins: list[Any], destination: Any) -> Iterator[Step
     anchors = [origin.__jac__ for origin in origins]
     memory.load_edges(anchors)
     steps = [step for anchor in anchors for step in _steps(memory, anchor, destination)]
-    memory.load_nodes([node.id.hex for _, node in steps if not node.is_populated()] + _owners(context, steps))
+    memory.load_nodes([key(node) for _, node in steps if not node.is_populated()] + _owners(context, steps))
     steps = [step for step in steps if step[1].is_populated()]
     memory.load_nodes(access.foreign_owners(context, (node for _, node in steps)))
     for edge, node in steps:
@@ -73,7 +74,7 @@ def hop(context: Context, origins: list[Any], destination: Any) -> Iterator[Step
 
 def _steps(memory: Memory, anchor: Any, destination: Any) -> Iterator[Step]:
     """The steps from one node that satisfy direction and edge filter."""
-    me = anchor.id.hex
+    me = key(anchor)
     outward = destination.direction in (EdgeDir.OUT, EdgeDir.ANY)
     inward = destination.direction in (EdgeDir.IN, EdgeDir.ANY)
     edges = anchor.edges
@@ -87,11 +88,11 @@ def _steps(memory: Memory, anchor: Any, destination: Any) -> Iterator[Step]:
                 elif destination.edge_filter((edge := memory.edge_anchor(document)).archetype):
                     yield edge, memory.shell(other)
     for edge in edges.made if isinstance(edges, Edges) else list(edges):
-        out = edge.source.id.hex == me and (outward or edge.is_undirected)
+        out = key(edge.source) == me and (outward or edge.is_undirected)
         node = edge.target if out else edge.source
         if (
-            (out or (edge.target.id.hex == me and (inward or edge.is_undirected)))
-            and node.id.hex not in memory.deleted
+            (out or (key(edge.target) == me and (inward or edge.is_undirected)))
+            and key(node) not in memory.deleted
             and destination.edge_filter(edge.archetype)
         ):
             yield edge, node
@@ -99,7 +100,7 @@ def _steps(memory: Memory, anchor: Any, destination: Any) -> Iterator[Step]:
 
 def _owners(context: Context, steps: list[Step]) -> list[str]:
     """Who made these edges, if not the caller: most likely they own the nodes too, and will be asked for."""
-    me = context.user_root.id.hex
+    me = context.me
     return list({edge.owner for edge, _ in steps if isinstance(edge, Edge) and edge.owner and edge.owner != me})
 
 
@@ -108,7 +109,7 @@ def disconnect(
 ) -> Iterator[tuple[Any, Any]]:
     """The edges that `del left --> right` means, each with its node on the right. One round trip, no nodes."""
     # As in jaclang, an undirected edge counts from its source only here, though a traversal follows it from both ends.
-    wanted = {right.__jac__.id.hex for right in rights}
+    wanted = {key(right.__jac__) for right in rights}
     destination = ObjectSpatialDestination(direction, edge_filter)
     anchors = [left.__jac__ for left in lefts]
     context.mem.load_edges(anchors)
@@ -116,5 +117,5 @@ def disconnect(
         for edge, node in list(_steps(context.mem, anchor, destination)):
             edge = context.mem.edge_anchor(edge) if isinstance(edge, Edge) else edge
             start = {EdgeDir.OUT: (edge.source,), EdgeDir.IN: (edge.target,)}.get(direction, (edge.source, edge.target))
-            if node.id.hex in wanted and anchor in start:
+            if key(node) in wanted and anchor in start:
                 yield edge, node

@@ -14,7 +14,6 @@ import types
 import typing
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -22,13 +21,15 @@ from jaclang.jac0core.archetype import Archetype, EdgeArchetype, NodeArchetype, 
 from jaclang.runtimelib.serializer import Serializer
 
 from jacfn_runtime.memory.adapter import classes
+from jacfn_runtime.memory.adapter.anchors import key
 
 REF = "jac:ref"  # a node of the graph, by id
 OBJ = "jac:obj"  # an `obj`, or a node that belongs to no graph: class and fields
 DICT = "jac:dict"  # a dict of the program with a key that looks like ours
 INT = "jac:int"  # an integer that neither BSON nor SQLite holds
 
-_PLAIN = (str, int, float, bool, type(None))
+_SCALARS = (str, int, float, bool)
+_PLAIN = (*_SCALARS, type(None))
 _SIMPLE: tuple[type, ...] = (
     *(str, int, float, bool, bytes, bytearray, type(None), uuid.UUID, decimal.Decimal),
     *(datetime.datetime, datetime.date, datetime.time, datetime.timedelta),
@@ -52,8 +53,8 @@ def encode(value: Any) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [encode(item) for item in value]
     if isinstance(value, dict):
-        encoded = {_key(key): encode(item) for key, item in value.items()}
-        return {DICT: encoded} if any(key.startswith("jac:") for key in encoded) else encoded
+        encoded = {_text_key(name): encode(item) for name, item in value.items()}
+        return {DICT: encoded} if any(name.startswith("jac:") for name in encoded) else encoded
     if isinstance(value, Archetype):
         return _encode_archetype(value)
     if isinstance(value, _SIMPLE):
@@ -61,21 +62,21 @@ def encode(value: Any) -> Any:
     raise Unstorable(f"a {kind.__module__}.{kind.__qualname__} cannot be kept in the graph")
 
 
-def _key(key: Any) -> str:
-    if isinstance(key, enum.Enum):
-        key = key.value
-    if isinstance(key, str):
-        return key
-    if isinstance(key, _SIMPLE):
-        return str(msgspec.to_builtins(key, str_keys=True))
-    raise Unstorable(f"a dict key of type {type(key).__qualname__} cannot be kept in the graph")
+def _text_key(name: Any) -> str:
+    if isinstance(name, enum.Enum):
+        name = name.value
+    if isinstance(name, str):
+        return name
+    if isinstance(name, _SIMPLE):
+        return str(msgspec.to_builtins(name, str_keys=True))
+    raise Unstorable(f"a dict key of type {type(name).__qualname__} cannot be kept in the graph")
 
 
 def _encode_archetype(value: Any) -> Any:
     if isinstance(value, WalkerArchetype | EdgeArchetype):
         raise Unstorable(f"the {type(value).__name__} cannot be kept in a field: keep its node, or its data")
     if isinstance(value, NodeArchetype) and value.__jac__.persistent:
-        return {REF: value.__jac__.id.hex}
+        return {REF: key(value.__jac__)}
     shape = classes.shape(type(value))
     return {OBJ: [shape.name, encode_fields(value, shape.fields)]}
 
@@ -137,8 +138,8 @@ def _decode_parts(value: Any, hint: Any, resolve: Resolve) -> Any:
         )
         return origin(decode(item, each, resolve) for item, each in zip(value, hints, strict=True))
     if origin is dict and isinstance(value, dict) and not _ours(value):
-        key, part = arguments
-        return {decode(name, key, resolve): decode(item, part, resolve) for name, item in value.items()}
+        names, part = arguments
+        return {decode(name, names, resolve): decode(item, part, resolve) for name, item in value.items()}
     if origin in (typing.Union, types.UnionType) and not isinstance(value, dict):
         for each in arguments:
             if value is None and each is type(None):
@@ -161,35 +162,67 @@ def _unwrap(value: Any, resolve: Resolve) -> Any:
     if not isinstance(value, dict):
         return value
     if len(value) == 1:
-        (key, inner), *_ = value.items()
-        if key == REF:
+        (name, inner), *_ = value.items()
+        if name == REF:
             return resolve(inner)
-        if key == INT:
+        if name == INT:
             return int(inner)
-        if key == OBJ:
-            name, fields = inner
-            archetype = object.__new__(classes.find(name, "a field"))
+        if name == OBJ:
+            kind, fields = inner
+            archetype: Any = object.__new__(classes.find(kind, "a field"))
             fill(archetype, fields, resolve)
             return archetype
-        if key == DICT:
+        if name == DICT:
             value = inner
-    return {key: _unwrap(item, resolve) for key, item in value.items()}
+    return {name: _unwrap(item, resolve) for name, item in value.items()}
 
 
-def fill(archetype: Any, fields: Mapping[str, Any], resolve: Resolve) -> None:
-    """Set the declared fields of a bare archetype from stored ones; what was added since gets its default."""
+def fill(archetype: Any, stored: Mapping[str, Any], resolve: Resolve) -> Mapping[str, Any]:
+    """Set the declared fields of a bare archetype from stored ones; what was added since gets its default.
+
+    What comes back is what `encode_fields` says of it now.
+    """
     shape = classes.shape(type(archetype))
-    fields = shape.repair(fields)
+    fields = shape.repair(stored)
+    as_stored = fields is stored
     for name, hint in shape.fields.items():
         if name in fields:
-            setattr(archetype, name, decode(fields[name], hint, resolve))
+            value = fields[name]
+            if type(value) is hint and hint in _SCALARS:  # most fields are
+                setattr(archetype, name, value)
+                continue
+            setattr(archetype, name, decode(value, hint, resolve))
         elif name in shape.factories:
             setattr(archetype, name, shape.factories[name]())
+        as_stored = False
+    return stored if as_stored else encode_fields(archetype, shape.fields)
 
 
-@lru_cache(maxsize=1024)
+def changed_fields(archetype: Any, before: Mapping[str, Any]) -> dict[str, Any]:
+    """Those declared fields, encoded, that say something else than `before`. Raises Unstorable by name."""
+    attributes = vars(archetype)
+    suspects = [name for name in classes.shape(type(archetype)).fields if attributes.get(name) is not before.get(name)]
+    now = encode_fields(archetype, suspects)
+    return {name: value for name, value in now.items() if name not in before or not _same(before[name], value)}
+
+
+def _same(before: Any, now: Any) -> bool:
+    # 1, 1.0 and True are equal in Python and not the same in a store; not-a-number is itself and not equal to itself.
+    return before is now or (type(before) is type(now) and bool(before == now))
+
+
+_plain_hints: dict[Any, bool] = {}
+
+
 def _is_plain(hint: Any) -> bool:
     """Whether a type is made of the standard library's types alone, so that msgspec knows it."""
+    known = _plain_hints.get(hint)
+    if known is None:
+        known = _plain_hints[hint] = _made_of_simple(hint)
+    return known
+
+
+def _made_of_simple(hint: Any) -> bool:
     if hint in _SIMPLE or hint in (list, dict, set, frozenset, tuple) or hint is Ellipsis:
         return True
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
