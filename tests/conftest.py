@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 import servers
 
 ROOT = Path(__file__).parent.parent
+
+hypothesis.settings.register_profile("shared", deadline=None)  # no timing assertions: the machine has other work
+hypothesis.settings.load_profile("shared")
 
 
 @pytest.fixture(scope="session")
