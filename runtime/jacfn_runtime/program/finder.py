@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import Any
 
 from jacfn_runtime.program.pack import Pack
 
@@ -26,7 +27,7 @@ class BundleFinder:
     def __init__(self, pack: Pack, folder: str, wanted: Callable[[str], bool], before: Before) -> None:
         self.pack = pack
         self.folder = folder
-        self.names = frozenset(name for name in pack.index if wanted(name))
+        self.names = frozenset(name for name in pack.index if name and wanted(name))
         self._before = before
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
@@ -52,6 +53,18 @@ class BundleFinder:
         if code is not None:
             self._before(module)
             exec(code, module.__dict__)  # noqa: S102  that is what an importer does
+
+    def get_resource_reader(self, name: str) -> Any:
+        """Part of `importlib.resources`: a package's data files lie beside where its code would."""
+        from importlib.readers import FileReader
+        from types import SimpleNamespace
+
+        return FileReader(SimpleNamespace(path=f"{self.folder}/{self.pack.entry(name).file}"))  # type: ignore[arg-type]
+
+    def get_data(self, path: str) -> bytes:
+        """Part of `pkgutil.get_data`."""
+        with open(path, "rb") as file:  # noqa: PTH123  nothing else here needs pathlib
+            return file.read()
 
     def install(self) -> None:
         """Look here before anywhere else: jaclang's own importer, which compiles, may stand first already."""

@@ -127,7 +127,7 @@ def load(folder: Path, loader: Literal["slim", "full", "auto"] = "auto", told: C
         (told or _log)(reason)
 
     runtime: Any = None
-    if loader != "full":
+    if loader == "slim" or (loader == "auto" and manifest.slim):
         try:
             runtime = slim.start(pack, str(folder), manifest, step_aside if loader == "auto" else None)
         except Exception as error:

@@ -25,8 +25,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """`3.12`: the interpreter that the code was compiled for."""
     magic: str
     """The interpreter's bytecode version (importlib.util.MAGIC_NUMBER), as hex digits."""
+    slim: bool = True
+    """Whether the slim loader ran the program when the bundle was built."""
     dependencies: tuple[str, ...] = ()
-    """The program's own Python dependencies, as `name==version`."""
+    """The program's own Python dependencies, PEP 508: those under `site/`, or those that the image or the laptop has to have."""
     files: dict[str, str]
     """Path in the bundle -> SHA-256."""
 

@@ -3,7 +3,7 @@
     8 bytes   magic
     4 bytes   length of the index, big-endian
     index     marshalled dict: module name -> (offset, size, is_package, file); size 0: a namespace package
-    blobs     one marshalled code object each
+    blobs     one marshalled code object each; that of SNIPPETS: a dict of source -> code
 
 Imports nothing but the interpreter's own modules: it runs before anything else of a function service does.
 """
@@ -11,10 +11,12 @@ Imports nothing but the interpreter's own modules: it runs before anything else 
 from __future__ import annotations
 
 import marshal
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import CodeType
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
+SNIPPETS = ""
+"""The index's name of code that is no module: what `dataclasses` would compile while the program is loaded."""
 MAGIC = b"JACFN\x00\x00\x01"
 _HEADER = len(MAGIC) + 4
 
@@ -59,30 +61,39 @@ class Pack:
         offset, size, _, _ = self.index[name]
         if not size:
             return None
+        return cast(CodeType, self._load(offset, size))
+
+    def snippets(self) -> dict[str, CodeType]:
+        """Source -> code of what is compiled at run time otherwise."""
+        offset, size, _, _ = self.index[SNIPPETS]
+        return cast("dict[str, CodeType]", self._load(offset, size))
+
+    def _load(self, offset: int, size: int) -> Any:
         start = self._blobs + offset
-        code: CodeType = marshal.loads(self._data[start : start + size])  # noqa: S302  our own file
-        return code
+        return marshal.loads(self._data[start : start + size])  # noqa: S302  our own file
 
 
-def write(modules: Mapping[str, Packed]) -> bytes:
-    """The bytes of a `code.bin`: the same modules give the same bytes."""
+def write(modules: Mapping[str, Packed], snippets: Iterable[str] = ()) -> bytes:
+    """The bytes of a `code.bin`: the same input gives the same bytes."""
     index: dict[str, tuple[int, int, bool, str]] = {}
     blobs: list[bytes] = []
+    compiled = {source: compile(source, "<string>", "exec", dont_inherit=True) for source in sorted(snippets)}
+    blobs_of = {name: b"" if item.code is None else canonical(item.code) for name, item in modules.items()}
+    blobs_of[SNIPPETS] = canonical(compiled)
     offset = 0
-    for name in sorted(modules):
-        code, is_package, file = modules[name]
-        blob = b"" if code is None else canonical(code)
-        index[name] = (offset, len(blob), is_package, file)
-        blobs.append(blob)
-        offset += len(blob)
-    head = marshal.dumps(index, 2)
+    for name in sorted(blobs_of):
+        is_package, file = (modules[name].is_package, modules[name].file) if name in modules else (False, "")
+        index[name] = (offset, len(blobs_of[name]), is_package, file)
+        blobs.append(blobs_of[name])
+        offset += len(blobs_of[name])
+    head = canonical(index)
     return b"".join([MAGIC, len(head).to_bytes(4, "big"), head, *blobs])
 
 
-def canonical(code: CodeType) -> bytes:
-    """A code object as bytes that depend on nothing else.
+def canonical(value: Any) -> bytes:
+    """Code or plain data as bytes that depend on nothing else.
 
     Newer marshal formats share an object that occurs twice, judged by its reference count, and that depends on what else the
     process has loaded. Format 2 shares nothing.
     """
-    return marshal.dumps(code, 2)
+    return marshal.dumps(value, 2)

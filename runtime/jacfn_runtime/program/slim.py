@@ -30,6 +30,7 @@ def start(pack: Pack, folder: str, manifest: Manifest, told: Told | None) -> Any
     os.environ["JAC_TOPOLOGY_INDEX"] = "0"
     # jaclang's `.pth` file installs a finder that imports the whole package at the first `.jac` file it meets.
     sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__name__ != "_JacLazyFinder"]
+    _use_snippets(pack)
     package = ModuleType("jaclang")
     package.__path__ = []
     sys.modules["jaclang"] = package
@@ -45,6 +46,20 @@ def start(pack: Pack, folder: str, manifest: Manifest, told: Told | None) -> Any
     import jaclang.runtimelib.serializer  # noqa: F401  must precede the program's modules, or their nodes could not be read
 
     return runtime
+
+
+def _use_snippets(pack: Pack) -> None:
+    """Let `dataclasses` find the methods that it writes as source already compiled: the same source, so the same code."""
+    import dataclasses
+
+    snippets = pack.snippets()
+    if not snippets:
+        return
+
+    def run(source: Any, *namespaces: Any) -> None:
+        exec(snippets.get(source, source), *namespaces)  # noqa: S102  as dataclasses itself does
+
+    dataclasses.exec = run  # type: ignore[attr-defined]  # a module's own name is found before the builtin
 
 
 def undo() -> None:

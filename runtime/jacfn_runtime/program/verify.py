@@ -1,0 +1,152 @@
+"""Runs what a bundle ships before it ships: every endpoint is imported and its schema built, under both loaders, with one result.
+
+`verify` starts a process for each loader; the module itself is what they run. Dependencies that a pod would lack are found here.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jacfn_runtime.errors import ProgramError
+
+_SECONDS = 120  # a program whose modules take longer than this to import would never wake in time
+_MARK = "jacfn-verified:"
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What a verification found. `slim`: whether the slim loader runs the program; if not, `reason` says why."""
+
+    slim: bool
+    reason: str
+    compiled: tuple[str, ...]
+    """Sources that `dataclasses` compiles while the program is loaded: their code can travel in the bundle."""
+
+
+def verify(folder: Path, provided: Collection[str]) -> Verified:
+    """Import every endpoint of the bundle in `folder` under both loaders.
+
+    `provided` are the canonical names of the distributions that a pod has. Raises ProgramError if the program does not import, if
+    it uses another distribution, or if the loaders disagree.
+    """
+    runs = {loader: _start(folder, loader) for loader in ("full", "slim")}
+    full = _finish(runs["full"])
+    slim = _finish(runs["slim"])
+    if "error" in full:
+        raise ProgramError(full["error"], evidence=full["evidence"], next_step=full["next_step"])
+    _refuse_missing(full["distributions"], provided)
+    if "error" in slim:
+        return Verified(False, slim["error"], ())
+    if slim["endpoints"] != full["endpoints"]:
+        names = sorted(key for key in full["endpoints"] if slim["endpoints"].get(key) != full["endpoints"][key])
+        return Verified(False, f"both loaders differ on {', '.join(names)}", ())
+    return Verified(True, "", tuple(slim["compiled"]))
+
+
+def _start(folder: Path, loader: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", __name__, str(folder), loader]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+
+
+def _finish(process: subprocess.Popen[str]) -> dict[str, Any]:
+    try:
+        output, errors = process.communicate(timeout=_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        process.kill()
+        process.communicate()
+        raise ProgramError(
+            f"The program's modules did not import within {_SECONDS} s", next_step="Is a module's body waiting for something?"
+        ) from error
+    answers = [line.removeprefix(_MARK) for line in output.splitlines() if line.startswith(_MARK)]
+    if not answers:
+        raise ProgramError("The program ended its process while it was imported", evidence="\n".join(errors.splitlines()[-5:]))
+    answer: dict[str, Any] = json.loads(answers[-1])
+    return answer
+
+
+def _refuse_missing(used: dict[str, str], provided: Collection[str]) -> None:
+    missing = {name: module for name, module in used.items() if name not in provided}
+    if missing:
+        raise ProgramError(
+            f"The program imports {', '.join(sorted(missing.values()))}, which a pod does not have",
+            evidence=f"installed here as {', '.join(sorted(missing))}",
+            next_step="Add it to [dependencies] in jac.toml.",
+        )
+
+
+def main(folder: str, loader: str) -> None:
+    """What the child process runs: one line of JSON on stdout."""
+    import dataclasses
+
+    from jacfn_runtime.program.load import load
+
+    compiled: list[str] = []
+    plain_exec = exec
+
+    def recording_exec(source: Any, *namespaces: Any) -> None:
+        compiled.append(source)
+        plain_exec(source, *namespaces)
+
+    dataclasses.exec = recording_exec  # type: ignore[attr-defined]  # found before the builtin
+    before = set(sys.modules)
+    try:
+        program = load(Path(folder), loader)  # type: ignore[arg-type]
+        endpoints = {item.id: _facts(program.target(item.id), item) for item in program.catalog.endpoints}
+    except ProgramError as error:
+        answer: dict[str, Any] = {"error": error.what, "evidence": error.evidence, "next_step": error.next_step}
+    except Exception as error:
+        answer = {"error": f"{type(error).__name__}: {error}", "evidence": "", "next_step": ""}
+    else:
+        answer = {
+            "endpoints": endpoints,
+            "distributions": _distributions(set(sys.modules) - before, Path(folder)),
+            "compiled": sorted({source for source in compiled if isinstance(source, str)}),
+        }
+    sys.stdout.write(f"\n{_MARK}{json.dumps(answer)}\n")
+
+
+def _facts(target: Any, endpoint: Any) -> dict[str, Any]:
+    """What has to be the same under every loader: what the endpoint takes, in which types, and whether it is async."""
+    import inspect
+
+    import msgspec
+
+    from jacfn_runtime.program.arguments import arguments_type
+
+    names = [name for name in inspect.signature(target).parameters if name != "self"]
+    declared = {item.name for item in endpoint.parameters}
+    if not declared <= set(names):
+        raise ProgramError(
+            f"{endpoint.id} was read with the fields {', '.join(sorted(declared))} and takes {', '.join(names)}",
+            next_step="This is a fault of jacfn: please report it with the program.",
+        )
+    kind = arguments_type(target, endpoint)
+    fields = {field.name: [str(field.type), field.required] for field in msgspec.structs.fields(kind)}
+    is_async = bool(getattr(target, "__jac_async__", False)) or inspect.iscoroutinefunction(target)
+    return {"fields": fields, "async": is_async, "module": target.__module__}
+
+
+def _distributions(modules: Collection[str], folder: Path) -> dict[str, str]:
+    """Distributions outside the bundle that the program has brought in: canonical name -> one of its modules."""
+    from importlib import metadata
+
+    from jacfn_runtime.program.dependencies import normalized
+
+    owners = metadata.packages_distributions()
+    found: dict[str, str] = {}
+    for name in sorted(modules):
+        file = getattr(sys.modules.get(name), "__file__", None) or ""
+        top = name.partition(".")[0]
+        if top in owners and not file.startswith(f"{folder}/"):
+            found.setdefault(normalized(owners[top][0]), top)
+    return found
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
