@@ -34,6 +34,7 @@ _SIMPLE: tuple[type, ...] = (
     *(str, int, float, bool, bytes, bytearray, type(None), uuid.UUID, decimal.Decimal),
     *(datetime.datetime, datetime.date, datetime.time, datetime.timedelta),
 )
+_SEQUENCES = (list, set, frozenset, tuple)
 _INT64 = 2**63  # both stores keep integers in 64 bits
 
 
@@ -64,7 +65,7 @@ def encode(value: Any) -> Any:
 
 def _text_key(name: Any) -> str:
     if isinstance(name, enum.Enum):
-        name = name.value
+        return _text_key(name.value)
     if isinstance(name, str):
         return name
     if isinstance(name, _SIMPLE):
@@ -99,8 +100,8 @@ def references(value: Any) -> Iterable[str]:
     if isinstance(value, dict):
         if len(value) == 1 and REF in value:
             yield value[REF]
-        else:
-            for item in value.values():
+        else:  # a wrapped dict is the program's: its keys mean nothing, whatever they are called
+            for item in value.get(DICT, value).values() if len(value) == 1 else value.values():
                 yield from references(item)
     elif isinstance(value, list):
         for item in value:
@@ -129,26 +130,46 @@ def decode(value: Any, hint: Any, resolve: Resolve) -> Any:
 
 
 def _decode_parts(value: Any, hint: Any, resolve: Resolve) -> Any:
-    """Containers and unions whose parts are archetypes: the outside by hand, the leaves by `decode`."""
+    """Containers, unions and enums: the outside by hand, the leaves by `decode`."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (list, set, frozenset, tuple) and isinstance(value, list):
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+        return _member(value, hint)
+    if origin in _SEQUENCES and isinstance(value, list):
         part = arguments[0] if arguments else Any
-        hints = (
-            arguments if origin is tuple and Ellipsis not in arguments and len(arguments) == len(value) else [part] * len(value)
-        )
+        one_by_one = origin is tuple and Ellipsis not in arguments and len(arguments) == len(value)
+        hints = arguments if one_by_one else [part] * len(value)
         return origin(decode(item, each, resolve) for item, each in zip(value, hints, strict=True))
-    if origin is dict and isinstance(value, dict) and not _ours(value):
+    if origin is dict and isinstance(value, dict) and (DICT in value or not _ours(value)):
         names, part = arguments
-        return {decode(name, names, resolve): decode(item, part, resolve) for name, item in value.items()}
-    if origin in (typing.Union, types.UnionType) and not isinstance(value, dict):
+        items = value[DICT] if _ours(value) else value
+        return {decode(name, names, resolve): decode(item, part, resolve) for name, item in items.items()}
+    if origin in (typing.Union, types.UnionType):
         for each in arguments:
-            if value is None and each is type(None):
-                return None
-        if isinstance(value, list):
-            for each in arguments:
-                if (typing.get_origin(each) or each) in (list, set, frozenset, tuple):
-                    return decode(value, each, resolve)
+            if _fits(value, each):
+                return decode(value, each, resolve)
     return _unwrap(value, resolve)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether one member of a union can be what was stored; dicts of ours say themselves what they are."""
+    outside = typing.get_origin(hint) or hint
+    if not isinstance(outside, type) or value is None:
+        return outside is type(value)
+    if issubclass(outside, enum.Enum):
+        return isinstance(_member(value, outside), outside)
+    if outside in _SEQUENCES:
+        return isinstance(value, list)
+    return type(value) is outside and not (isinstance(value, dict) and _ours(value))
+
+
+def _member(value: Any, kind: type[enum.Enum]) -> Any:
+    """The enum member that was stored as this value, or as this dict key; the value itself if there is none any more."""
+    for member in kind:
+        if encode(member.value) == value:
+            return member
+        if isinstance(value, str) and isinstance(member.value, _SIMPLE) and _text_key(member) == value:
+            return member
+    return value
 
 
 def _ours(value: Mapping[str, Any]) -> bool:
@@ -224,8 +245,6 @@ def _is_plain(hint: Any) -> bool:
 
 def _made_of_simple(hint: Any) -> bool:
     if hint in _SIMPLE or hint in (list, dict, set, frozenset, tuple) or hint is Ellipsis:
-        return True
-    if isinstance(hint, type) and issubclass(hint, enum.Enum):
         return True
     origin = typing.get_origin(hint)
     if origin is typing.Literal:
