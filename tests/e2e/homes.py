@@ -67,10 +67,9 @@ def jac(*arguments: str, folder: Path, env: dict[str, str] | None = None, second
 
 def sender(base: str, host: str | None = None) -> Send:
     """Send to a base URL, with a Host header where the resolver does not know the host."""
-    client = httpx.Client(base_url=base, timeout=TIMEOUT, follow_redirects=False)
 
     def send(method: str, path: str, headers: dict[str, str], body: bytes) -> httpx.Response:
-        return client.request(method, path, headers=headers | ({"host": host} if host else {}), content=body)
+        return httpx.request(method, base + path, headers=headers | ({"host": host} if host else {}), content=body, timeout=TIMEOUT)
 
     return send
 
