@@ -6,14 +6,13 @@ containerd (`ctr images import`, kind) reads index.json, docker and minikube rea
 from __future__ import annotations
 
 import io
-import json
 import tarfile
 from pathlib import Path
 from typing import Any
 
 from jacfn_knative.image.blobs import Blobs
 from jacfn_knative.image.layer import TIME
-from jacfn_knative.image.model import OCI_INDEX, OCI_MANIFEST, Image, canonical
+from jacfn_knative.image.model import OCI_INDEX, Descriptor, Image, canonical
 from jacfn_knative.image.reference import Reference
 
 
@@ -32,13 +31,10 @@ def write_archive(image: Image, name: Reference, path: Path, blobs: Blobs) -> No
 
 
 def _documents(image: Image, name: Reference) -> dict[str, bytes]:
-    media_type = json.loads(image.manifest).get("mediaType") or OCI_MANIFEST
     tag = f"{name.name}:{name.tag or 'latest'}"
     entry: dict[str, Any] = {
-        "mediaType": media_type,
-        "digest": image.digest,
-        "size": len(image.manifest),
-        "platform": {"os": image.platform.os, "architecture": image.platform.architecture},
+        **Descriptor.of(image.media_type, image.manifest).document(),
+        "platform": image.platform.document(),
         "annotations": {"io.containerd.image.name": tag, "org.opencontainers.image.ref.name": name.tag or "latest"},
     }
     docker = {

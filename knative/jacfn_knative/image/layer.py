@@ -17,7 +17,7 @@ from typing import IO, BinaryIO, cast
 from jacfn_knative.image.model import OCI_LAYER, Descriptor, Layer
 
 TIME = 315532800  # 1980-01-01, the oldest time that zip files, and so wheels, can have
-_LEVEL = 6  # zlib's default: 9 takes twice as long for 1 % less
+_LEVEL = 4  # on the wheels 2 % larger than zlib's default, in a third of its time
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,11 @@ class Platform:
         architecture, variant = str(document.get("architecture", "")), str(document.get("variant", ""))
         return cls(str(document.get("os", "")), architecture, "" if variant == _OUR_VARIANTS.get(architecture) else variant)
 
+    def document(self) -> dict[str, str]:
+        """Its JSON object."""
+        parts = {"os": self.os, "architecture": self.architecture, "variant": self.variant}
+        return {name: value for name, value in parts.items() if value}
+
     def __str__(self) -> str:
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
 
@@ -102,6 +107,11 @@ class Image:
         return digest_of(self.manifest)
 
     @property
+    def media_type(self) -> str:
+        """What its manifest calls itself: Docker's, where the image was copied as it was."""
+        return str(json.loads(self.manifest).get("mediaType") or OCI_MANIFEST)
+
+    @property
     def labels(self) -> Mapping[str, str]:
         """The labels of its configuration."""
         return labels_of(json.loads(self.config))
@@ -137,6 +147,15 @@ def labels_of(config: Mapping[str, Any]) -> dict[str, str]:
     """The labels of an image configuration."""
     labels = (config.get("config") or {}).get("Labels") or {}
     return {str(name): str(value) for name, value in labels.items()}
+
+
+def index_of(images: Sequence[Image]) -> bytes:
+    """One name for images of several platforms."""
+    entries = [
+        Descriptor.of(image.media_type, image.manifest).document() | {"platform": image.platform.document()}
+        for image in sorted(images, key=lambda image: str(image.platform))
+    ]
+    return canonical({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries})
 
 
 def choose(index: Mapping[str, Any], platform: Platform, name: str) -> Descriptor:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from jacfn_knative.image.blobs import Blobs
 from jacfn_knative.image.credentials import ANONYMOUS, Keychain
 from jacfn_knative.image.errors import ImageNotFound, LoginRequired, RegistryFault, RegistryUnreachable
 from jacfn_knative.image.fit import ImageInfo
-from jacfn_knative.image.model import OCI_MANIFEST, Descriptor, Image, Platform
+from jacfn_knative.image.model import OCI_INDEX, Descriptor, Image, Platform, digest_of, index_of
 from jacfn_knative.image.reference import Reference
 from jacfn_knative.image.registry import Registry
 from jacfn_knative.image.source import Source
@@ -42,19 +42,21 @@ def push(
 ) -> Pushed:
     """Put an image into a registry under a name. Raises BadReference, RegistryError (wrong password, no right to push, ...)."""
     target = Reference.parse(reference)
-    sent = sent_bytes = 0
     with Source(keychain, blobs, report) as source:
-        registry = source.registry(target)
-        layers = [(layer.blob, layer.origin, partial(source.pieces, layer)) for layer in image.layers]
-        parts: list[_Part] = [*layers, (image.config_descriptor, None, lambda: iter((image.config,)))]
-        for blob, origin, pieces in parts:
-            if _send(registry, target, blob, origin, pieces, report):
-                sent, sent_bytes = sent + 1, sent_bytes + blob.size
-        media_type = str(json.loads(image.manifest).get("mediaType") or OCI_MANIFEST)
-        registry.put_manifest(target if target.tag else target.at(image.digest), media_type, image.manifest)
-    result = Pushed(str(target.at(image.digest)), sent, sent_bytes, len(parts) - sent)
-    report(Event("image", result.reference, f"pushed: {sent} of {len(parts)} blobs sent, {sent_bytes / 1e6:.1f} MB"))
-    return result
+        return _push(image, target, source)
+
+
+def push_index(
+    images: Sequence[Image], reference: str, keychain: Keychain = ANONYMOUS, blobs: Blobs | None = None, report: Report = silent
+) -> Pushed:
+    """Put images of several platforms into a registry under one name: each node pulls its own. Raises as `push` does."""
+    target = Reference.parse(reference)
+    with Source(keychain, blobs, report) as source:
+        pushed = [_push(image, replace(target, tag="", digest=""), source) for image in images]
+        index = index_of(images)
+        source.registry(target).put_manifest(target, OCI_INDEX, index)
+    sent, sent_bytes = sum(each.sent for each in pushed), sum(each.sent_bytes for each in pushed)
+    return Pushed(str(target.at(digest_of(index))), sent, sent_bytes, sum(each.present for each in pushed))
 
 
 def read_image(
@@ -109,6 +111,19 @@ def save(
             source.fetch(layer)
         write_archive(image, name, path, source.blobs)
     report(Event("image", str(path), f"written: {path.stat().st_size / 1e6:.1f} MB"))
+
+
+def _push(image: Image, target: Reference, source: Source) -> Pushed:
+    registry, sent, sent_bytes = source.registry(target), 0, 0
+    layers = [(layer.blob, layer.origin, partial(source.pieces, layer)) for layer in image.layers]
+    parts: list[_Part] = [*layers, (image.config_descriptor, None, lambda: iter((image.config,)))]
+    for blob, origin, pieces in parts:
+        if _send(registry, target, blob, origin, pieces, source.report):
+            sent, sent_bytes = sent + 1, sent_bytes + blob.size
+    registry.put_manifest(target if target.tag else target.at(image.digest), image.media_type, image.manifest)
+    result = Pushed(str(target.at(image.digest)), sent, sent_bytes, len(parts) - sent)
+    source.report(Event("image", result.reference, f"pushed: {sent} of {len(parts)} blobs sent, {sent_bytes / 1e6:.1f} MB"))
+    return result
 
 
 def _send(

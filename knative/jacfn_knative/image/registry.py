@@ -7,6 +7,8 @@ platform and mounts no blobs, both tell a wrong password and a missing right as 
 
 from __future__ import annotations
 
+import logging
+import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,15 +17,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
+from jacfn_knative.image.answers import Answer, explain
 from jacfn_knative.image.credentials import Keychain
-from jacfn_knative.image.errors import (
-    ImageNotFound,
-    LoginRequired,
-    PushDenied,
-    RegistryError,
-    RegistryFault,
-    RegistryUnreachable,
-)
+from jacfn_knative.image.errors import RegistryError, RegistryFault, RegistryUnreachable
 from jacfn_knative.image.login import Login, Scopes
 from jacfn_knative.image.model import INDEX_TYPES, MANIFEST_TYPES, Descriptor, digest_of
 from jacfn_knative.image.reference import Reference, api_host, may_be_plain
@@ -54,6 +50,7 @@ class Registry:
         import httpx2
 
         self.name = name
+        logging.getLogger("httpx2").setLevel(logging.WARNING)  # else a line per request wherever the root logger says INFO
         private = may_be_plain(name)
         self._client = httpx2.Client(
             timeout=httpx2.Timeout(60.0, connect=10.0),
@@ -235,6 +232,8 @@ class Registry:
                 return f"{scheme}://{host}"
             except httpx2.HTTPError as error:
                 failure = error
+                if _untrusted(error):  # it does speak HTTPS: plain HTTP would send the login to whoever this is
+                    break
         assert failure is not None
         raise self._unreachable(failure) from failure
 
@@ -246,52 +245,19 @@ class Registry:
     def _unreachable(self, error: Exception) -> RegistryUnreachable:
         text = str(error) or type(error).__name__
         step = "Check the name and port of the registry, and that this machine reaches it."
-        if "CERTIFICATE_VERIFY_FAILED" in text:
+        if _untrusted(error):
             step = "Set SSL_CERT_FILE to a file that has the certificate of the registry's authority."
         return RegistryUnreachable(f"The registry {self.name} cannot be reached", evidence=text, next_step=step)
 
     def _explain(self, response: httpx2.Response, reference: Reference) -> RegistryError:
         """What an answer that is no success means to the person who asked."""
-        status, writing = response.status_code, response.request.method in ("POST", "PATCH", "PUT")
-        told = " ".join((f"HTTP {status}", _told(response))).strip()
-        if status == 401 and not self._login.found.credentials and writing:
-            return self._login.required()
-        basic = response.headers.get("WWW-Authenticate", "").lower().startswith("basic")
-        if status == 401 and basic:
-            return self._login.failed(told) if self._login.found.credentials else self._login.required()
-        if status in (401, 403, 405) and writing:
-            return PushDenied(
-                f"{self.name} does not let this login push to {reference.repository}",
-                evidence=f"{self._login.evidence} {told}",
-                next_step="Ask its owner for the right to push, or choose a repository of your own (--registry).",
-            )
-        if status in (401, 403) and not self._login.found.credentials:
-            return LoginRequired(
-                f"{reference} does not exist, or {self.name} shows it only after a login",
-                evidence=f"{told}. {self._login.evidence}",
-                next_step=f"Check the name, or run `docker login {self.name}`.",
-            )
-        if status == 404 and writing:
-            return PushDenied(
-                f"{self.name} has no repository {reference.repository} and does not make it by itself",
-                evidence=told,
-                next_step="Create the repository in the registry first, or choose another name.",
-            )
-        if status in (401, 403, 404):
-            return ImageNotFound(
-                f"There is no image {reference}",
-                evidence=f"{told}. {self._login.evidence}" if status != 404 else told,
-                next_step="Check the name and the tag, and that it was pushed; a private image needs a login that may read it.",
-            )
-        if status == 429:
-            return RegistryFault(f"{self.name} has had too many requests from here", evidence=told, next_step="Wait, or log in.")
-        if status == 413:
-            return RegistryFault(
-                f"{self.name}, or a proxy in front of it, refuses content of this size",
-                evidence=told,
-                next_step="Raise the proxy's limit for request bodies.",
-            )
-        return RegistryFault(f"{self.name} did not do what was asked for {reference}", evidence=told)
+        answer = Answer(
+            status=response.status_code,
+            told=_told(response),
+            writing=response.request.method in ("POST", "PATCH", "PUT"),
+            basic=response.headers.get("WWW-Authenticate", "").lower().startswith("basic"),
+        )
+        return explain(answer, reference, self._login)
 
 
 def _pull(reference: Reference) -> Scopes:
@@ -305,6 +271,15 @@ def _push(reference: Reference) -> Scopes:
 def _pause(retry_after: str, tries: int) -> float:
     """Seconds to wait before the next try."""
     return min(float(retry_after), _LONGEST_PAUSE) if retry_after.isascii() and retry_after.isdigit() else 0.5 * 2**tries
+
+
+def _untrusted(error: BaseException | None) -> bool:
+    """Whether the certificate of the other side is what made this fail."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _told(response: httpx2.Response) -> str:

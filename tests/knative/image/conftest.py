@@ -10,6 +10,7 @@ import base64
 import contextlib
 import datetime
 import http.server
+import ipaddress
 import json
 import os
 import shutil
@@ -24,8 +25,9 @@ from pathlib import Path
 import jwt
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 import servers
 from jacfn_knative.image.blobs import Blobs
@@ -62,13 +64,13 @@ def _downloaded() -> str | None:
 
 
 @contextlib.contextmanager
-def _registry(binary: str, folder: Path, auth: Mapping[str, object] | None = None) -> Iterator[str]:
+def _registry(binary: str, folder: Path, auth: Mapping[str, object] | None = None, **http: object) -> Iterator[str]:
     port = servers.free_port()
     configuration = {
         "version": 0.1,
         "log": {"level": "warn"},
         "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
-        "http": {"addr": f"127.0.0.1:{port}"},
+        "http": {"addr": f"127.0.0.1:{port}", **http},
         **({"auth": auth} if auth else {}),
     }
     (folder / "config.yaml").write_text(json.dumps(configuration))  # JSON is YAML
@@ -108,15 +110,7 @@ class TokenRegistry:
 @pytest.fixture(scope="session")
 def token_registry(registry_binary: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TokenRegistry]:
     folder = tmp_path_factory.mktemp("token-registry")
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "tokens")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .sign(key, _sha256())
-    )
+    key, certificate = _certificate("tokens")
     (folder / "ca.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
     chain = [base64.b64encode(certificate.public_bytes(Encoding.DER)).decode()]
     asked: list[dict[str, list[str]]] = []
@@ -163,10 +157,40 @@ def token_registry(registry_binary: str, tmp_path_factory: pytest.TempPathFactor
         service.server_close()
 
 
-def _sha256() -> object:
-    from cryptography.hazmat.primitives.hashes import SHA256
+def _certificate(name: str) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+    """A key and a certificate for loopback that only whoever is told so trusts."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    return key, certificate
 
-    return SHA256()
+
+@dataclass
+class TlsRegistry:
+    """A registry that speaks HTTPS with a certificate of its own making."""
+
+    name: str
+    authority: Path
+    """The certificate, for SSL_CERT_FILE."""
+
+
+@pytest.fixture(scope="session")
+def tls_registry(registry_binary: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsRegistry]:
+    folder = tmp_path_factory.mktemp("tls-registry")
+    key, certificate = _certificate("registry")
+    (folder / "cert.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+    (folder / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    tls = {"certificate": str(folder / "cert.pem"), "key": str(folder / "key.pem")}
+    with _registry(registry_binary, folder, tls=tls) as name:
+        yield TlsRegistry(name, folder / "cert.pem")
 
 
 def _user(authorization: str) -> str | None:

@@ -103,7 +103,7 @@ def test_a_layer_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 
 
 def test_paths_that_leave_the_layer_are_passed_over(tmp_path: Path) -> None:
-    evil = tmp_path / "evil"
+    base, evil = layer(tmp_path, PYTHON), tmp_path / "evil"
     with tarfile.open(evil, "w:gz") as tar:
         for name in (
             f"../../usr/local/lib/python{MINOR}/evil.py",
@@ -113,6 +113,6 @@ def test_paths_that_leave_the_layer_are_passed_over(tmp_path: Path) -> None:
             entry = tarfile.TarInfo(name)
             entry.size = 4
             tar.addfile(entry, io.BytesIO(b"evil"))
-    look([layer(tmp_path, PYTHON), evil], tmp_path / "root", "base")
+    look([base, evil], tmp_path / "root", "base")
     assert list(tmp_path.rglob("evil.py")) == []
     assert (tmp_path / "layer-0").exists()

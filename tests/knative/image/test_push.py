@@ -12,12 +12,9 @@ import pytest
 
 import servers
 from jacfn_knative.image.blobs import Blobs
-from jacfn_knative.image.credentials import ANONYMOUS
 from jacfn_knative.image.errors import ImageNotFound, PlatformMissing, RegistryFault, RegistryUnreachable
-from jacfn_knative.image.model import OCI_INDEX, Image, Process, canonical, digest_of, extend
-from jacfn_knative.image.push import anonymous_pull_works, inspect, push, read_image, save
-from jacfn_knative.image.reference import Reference
-from jacfn_knative.image.registry import Registry
+from jacfn_knative.image.model import Image, Process, digest_of, extend
+from jacfn_knative.image.push import anonymous_pull_works, inspect, push, push_index, read_image, save
 from jacfn_knative.image.source import Source
 from jacfn_knative.report import Event
 
@@ -67,28 +64,6 @@ def test_an_image_moves_from_one_registry_to_another_as_it_is(
     copied = read_image(f"{registry}/moved:1", blobs=elsewhere)
     pushed = push(copied, f"{locked_registry}/moved:1", ann(locked_registry), elsewhere)  # type: ignore[arg-type]
     assert pushed.reference == f"{locked_registry}/moved@{image.digest}"
-
-
-def test_an_index_is_read_for_a_platform(registry: str, blobs: Blobs, make_image: MakeImage) -> None:
-    images = {
-        architecture: make_image({"/a": architecture.encode()}, architecture=architecture) for architecture in ("amd64", "arm64")
-    }
-    entries = []
-    for architecture, image in images.items():
-        push(image, f"{registry}/multi:{architecture}", blobs=blobs)
-        platform = {"os": "linux", "architecture": architecture}
-        media_type = json.loads(image.manifest)["mediaType"]
-        entries.append({"mediaType": media_type, "digest": image.digest, "size": len(image.manifest), "platform": platform})
-    index = canonical({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries})
-    name = Reference.parse(f"{registry}/multi:both")
-    with Registry(registry, ANONYMOUS) as client:
-        client.put_manifest(name, OCI_INDEX, index)
-    assert read_image(str(name), "linux/arm64", blobs=blobs).digest == images["arm64"].digest
-    info = inspect(str(name))
-    assert info.reference == str(name.at(digest_of(index)))  # the index: each node takes its own
-    assert info.platforms == ("linux/amd64", "linux/arm64")
-    with pytest.raises(PlatformMissing, match="linux/s390x"):
-        read_image(str(name), "linux/s390x", blobs=blobs)
 
 
 def test_a_single_image_for_another_platform_is_refused(registry: str, blobs: Blobs, make_image: MakeImage) -> None:
@@ -165,3 +140,17 @@ def test_an_archive_that_cannot_be_written_leaves_no_half_of_it(blobs: Blobs, ma
     with pytest.raises(RegistryFault, match="no longer in the cache"):
         save(image, "dev.local/shop:1", tmp_path / "image.tar", blobs=blobs)
     assert list(tmp_path.glob("image.tar*")) == []
+
+
+def test_images_of_several_platforms_share_a_name(registry: str, blobs: Blobs, make_image: MakeImage) -> None:
+    images = [make_image({"/a": name.encode()}, architecture=name) for name in ("arm64", "amd64")]
+    pushed = push_index(images, f"{registry}/shared:1", blobs=blobs)
+    info = inspect(f"{registry}/shared:1")
+    assert info.reference == pushed.reference
+    assert info.platforms == ("linux/amd64", "linux/arm64")
+    assert [read_image(pushed.reference, name, blobs=blobs).digest for name in ("linux/arm64", "linux/amd64")] == [
+        each.digest for each in images
+    ]
+    with pytest.raises(PlatformMissing, match="linux/s390x"):
+        read_image(pushed.reference, "linux/s390x", blobs=blobs)
+    assert push_index(images[::-1], f"{registry}/shared:2", blobs=blobs).reference == pushed.reference
