@@ -20,7 +20,7 @@ from pathlib import Path
 from jacfn_runtime.memory.errors import FormatTooNew, StoreRefused, StoreUnavailable
 from jacfn_runtime.memory.sqlite_commit import apply
 from jacfn_runtime.memory.sqlite_rows import EDGE, NODE, SCHEMA, id_list, to_edge, to_node
-from jacfn_runtime.memory.store import FORMAT, Adjacency, ChangeSet, Edge, Node
+from jacfn_runtime.memory.store import FORMAT, Adjacency, ChangeSet, Edge, Node, adjacencies
 
 BUSY_SECONDS = 10.0  # how long a writer queues behind other processes before it says 503; a commit takes milliseconds
 IDLE_CONNECTIONS = 8  # kept open for the next request; more are opened while more requests run at once, and closed after
@@ -174,12 +174,12 @@ class SqliteReader:
         wanted = id_list(node_ids)
         versions = "SELECT id, edges_version FROM nodes WHERE id IN (SELECT value FROM json_each(?))"
         query = (
-            f"SELECT {EDGE} FROM edges WHERE source IN (SELECT value FROM json_each(?1)) "  # noqa: S608  EDGE is a constant
-            f"UNION SELECT {EDGE} FROM edges WHERE target IN (SELECT value FROM json_each(?1))"
+            f"SELECT {EDGE} FROM edges WHERE source IN (SELECT value FROM json_each(?)) "  # noqa: S608  EDGE is a constant
+            f"UNION SELECT {EDGE} FROM edges WHERE target IN (SELECT value FROM json_each(?))"
         )
         with self._reading() as connection:
             found = dict(connection.execute(versions, (wanted,)).fetchall())
-            edges = [to_edge(row) for row in connection.execute(query, (wanted,))]
+            edges = [to_edge(row) for row in connection.execute(query, (wanted, wanted))]
         return adjacencies(found, edges)
 
     def edges_by_id(self, ids: Collection[str]) -> dict[str, Edge]:
@@ -217,15 +217,6 @@ class SqliteReader:
                 yield self._connection
             except sqlite3.Error as error:
                 raise self._store.unavailable(error) from error
-
-
-def adjacencies(edges_versions: dict[str, int], edges: Collection[Edge]) -> dict[str, Adjacency]:
-    """Edges sorted under the nodes at their ends; only nodes with a known version get an entry."""
-    lists: dict[str, list[Edge]] = {node_id: [] for node_id in edges_versions}
-    for edge in sorted(edges, key=lambda edge: (edge.order, edge.id)):
-        for end in {edge.source, edge.target} & lists.keys():
-            lists[end].append(edge)
-    return {node_id: Adjacency(edges_versions[node_id], tuple(found)) for node_id, found in lists.items()}
 
 
 @contextlib.contextmanager

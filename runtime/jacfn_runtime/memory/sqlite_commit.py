@@ -32,9 +32,10 @@ def apply(connection: sqlite3.Connection, changes: ChangeSet, guard: bool) -> No
 def _edges_at(connection: sqlite3.Connection, node_ids: Collection[str]) -> Ends:
     if not node_ids:
         return {}
-    query = "SELECT id, source, target FROM edges WHERE source IN (SELECT value FROM json_each(?1)) "
-    query += "UNION SELECT id, source, target FROM edges WHERE target IN (SELECT value FROM json_each(?1))"
-    return {edge_id: (source, target) for edge_id, source, target in connection.execute(query, (id_list(node_ids),))}
+    query = "SELECT id, source, target FROM edges WHERE source IN (SELECT value FROM json_each(?)) "
+    query += "UNION SELECT id, source, target FROM edges WHERE target IN (SELECT value FROM json_each(?))"
+    wanted = id_list(node_ids)
+    return {edge_id: (source, target) for edge_id, source, target in connection.execute(query, (wanted, wanted))}
 
 
 def _lost_nodes(connection: sqlite3.Connection, changes: ChangeSet, writes: dict[str, NodeWrite], guard: bool) -> set[str]:

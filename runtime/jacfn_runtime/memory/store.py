@@ -55,6 +55,15 @@ class Adjacency:
     edges: tuple[Edge, ...]
 
 
+def adjacencies(edges_versions: Mapping[str, int], edges: Collection[Edge]) -> dict[str, Adjacency]:
+    """Edges sorted under the nodes at their ends; only nodes with a known version get an entry."""
+    lists: dict[str, list[Edge]] = {node_id: [] for node_id in edges_versions}
+    for edge in sorted(edges, key=lambda edge: (edge.order, edge.id)):
+        for end in {edge.source, edge.target} & lists.keys():
+            lists[end].append(edge)
+    return {node_id: Adjacency(edges_versions[node_id], tuple(found)) for node_id, found in lists.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class Update:
     """A change of one node's or edge's own content, built on `version`."""
@@ -112,7 +121,7 @@ class Reader(Protocol):
         """The edges that exist among these ids. One round trip."""
 
     def nodes_of_type(self, type: str) -> dict[str, Node]:
-        """Every node of exactly this stored type. One round trip. For `allroots()` and people: nothing guards against new ones."""
+        """Every node of exactly this stored type. One round trip. For `allroots()` and people: no guard against new ones."""
 
     def confirm(self) -> bool:
         """True if everything that was read belongs to one point in time. At most one round trip, none if a snapshot was used."""
