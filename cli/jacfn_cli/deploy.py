@@ -57,7 +57,8 @@ def deploy_app(entry: Path, settings: Settings, printer: Printer, *, build: bool
         rows = [[change.action, change.reference, ", ".join(change.reasons)] for change in prepared.changes]
         printer.table(["ACTION", "OBJECT", "BECAUSE OF"], rows)
         return
-    deployed = carry_out(cluster, prepared, report, ingress_address=settings.knative.ingress_address)
+    ingress = settings.knative.ingress_address.removeprefix("http://").rstrip("/")
+    deployed = carry_out(cluster, prepared, report, ingress_address=ingress)
     _say_addresses(deployed, manifest.catalog, printer)
 
 

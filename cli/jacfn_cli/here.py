@@ -12,7 +12,7 @@ from typing import NoReturn
 from jacfn_cli.bundles import project_bundle
 from jacfn_cli.describe import function_sections
 from jacfn_cli.endpoints import endpoint_table
-from jacfn_cli.environment import environment, laptop_warnings
+from jacfn_cli.environment import environment, laptop_warnings, store_path
 from jacfn_cli.ports import check_free
 from jacfn_cli.printer import Printer
 from jacfn_cli.settings import Settings
@@ -39,6 +39,7 @@ def prepare(entry: Path, settings: Settings, printer: Printer) -> tuple[Catalog,
     """The bundle, and the environment that every process of the program gets; `with entry` has run if it had to."""
     for warning in laptop_warnings(settings):
         printer.warning(warning)
+    store_path(settings, settings.serve.session)  # a bad name is said before anything takes time
     bundle, manifest = project_bundle(entry, settings, printer)
     isolation = {name: str(section.isolation) for name, section in function_sections(settings, manifest.catalog).items()}
     values = environment(settings, bundle, settings.serve.session, settings.serve.main, isolation)

@@ -157,7 +157,7 @@ class Knative(Scaling, frozen=True):
     runtime_image: Annotated[str, Env("JACFN_RUNTIME_IMAGE")] = ""
     gateway_min_scale: Count = 1
     registry: Annotated[str, Env("JACFN_REGISTRY")] = ""
-    ingress_address: Annotated[str, Env("JACFN_INGRESS_ADDRESS")] = ""
+    ingress_address: Annotated[str, Env("JACFN_INGRESS")] = ""
 
 
 class Function(Scaling, frozen=True):
