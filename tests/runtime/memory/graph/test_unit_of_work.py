@@ -1,0 +1,215 @@
+"""One request is one unit of work: all of it or nothing, replayed when somebody was faster, effects once and afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from jacfn_runtime.memory.errors import Conflict, StoreUnavailable, UnknownCaller
+from jacfn_runtime.memory.graph import GUEST_ROOT, REPLAYS, SYSTEM_ROOT, Graph, Work
+from jacfn_runtime.memory.store import ChangeSet, Store, Update
+from jacfn_runtime.program.load import Program
+
+from .conftest import BOB, User
+
+
+@pytest.fixture
+def module(program: Program) -> Iterator[Any]:
+    """The program's module, with nothing to do in between and nothing happened."""
+    module = sys.modules[program.target("walker/count").__module__]
+    yield module
+    module.between.clear()
+    module.happened.clear()
+
+
+@pytest.fixture
+async def counter(alice: User) -> str:
+    (made,) = await alice.walk("make_counter")
+    return str(made)
+
+
+def overtaken(store: Store, node: str, times: int) -> Callable[[], None]:
+    """Another request that changes this node, so often."""
+    left = [times]
+
+    def overtake() -> None:
+        if left[0]:
+            left[0] -= 1
+            reader = store.reader(fresh=True)
+            found = reader.nodes((node,))[node]
+            reader.close()
+            store.commit(ChangeSet(updated_nodes=(Update(node, found.version, set_fields={"n": found.fields["n"] + 100}),)))
+
+    return overtake
+
+
+async def test_a_conflict_replays_the_work_on_what_is_there_now(alice: User, module: Any, counter: str, store: Store) -> None:
+    module.between.append(overtaken(store, counter, 2))
+    assert await alice.walk("count", node=counter) == [201]
+    assert await alice.walk("read_count", node=counter) == [201]
+
+
+async def test_an_async_walker_is_replayed_as_well(alice: User, module: Any, counter: str, store: Store) -> None:
+    module.between.append(overtaken(store, counter, 2))
+    await alice.walk("async_count", node=counter)
+    assert await alice.walk("read_count", node=counter) == [201]
+    assert module.happened == ["async"]
+
+
+async def test_after_five_replays_the_caller_is_told(alice: User, module: Any, counter: str, store: Store) -> None:
+    module.between.append(overtaken(store, counter, REPLAYS + 1))
+    with pytest.raises(Conflict) as caught:
+        await alice.walk("effect", node=counter)
+    assert counter in caught.value.ids
+    assert module.happened == []
+    assert await alice.walk("read_count", node=counter) == [(REPLAYS + 1) * 100]
+
+
+async def test_a_replay_starts_with_the_arguments_as_they_came(alice: User, module: Any, counter: str, store: Store) -> None:
+    module.between.append(overtaken(store, counter, 1))
+    assert await alice.walk("note", node=counter, texts=["given"]) == [["given", "changed"]]
+
+
+async def test_what_raises_writes_nothing_and_tells_where(alice: User, module: Any, counter: str) -> None:
+    for walker in ("fail", "commit_in_the_middle"):
+        with pytest.raises(ValueError, match="no") as caught:
+            await alice.walk(walker, node=counter)
+        assert any(frame.filename.endswith("contended.jac") for frame in traceback.extract_tb(caught.value.__traceback__))
+    assert await alice.walk("read_count", node=counter) == [0]
+    assert module.happened == []
+
+
+@pytest.mark.parametrize(("walker", "error"), [("leave", "SystemExit"), ("stop", "StopIteration")])
+async def test_what_would_end_a_server_or_a_future_is_an_ordinary_error(
+    alice: User, module: Any, counter: str, walker: str, error: str
+) -> None:
+    with pytest.raises(RuntimeError, match=f"the program raised {error}"):
+        await alice.walk(walker, node=counter)
+    assert await alice.walk("read_count", node=counter) == [0]
+
+
+async def test_effects_run_once_after_the_commit(alice: User, module: Any, counter: str, store: Store) -> None:
+    module.between.append(overtaken(store, counter, 1))
+    await alice.walk("effect", node=counter)
+    assert module.happened == ["after 101"]
+
+
+async def test_an_effect_that_fails_does_not_undo_the_commit(
+    alice: User, module: Any, counter: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    await alice.walk("effect", node=counter, fails=True)
+    assert module.happened == ["after 1"]
+    assert await alice.walk("read_count", node=counter) == [1]
+    assert "an on_commit effect failed" in caplog.text
+
+
+async def test_an_async_effect_runs_too(alice: User, module: Any, counter: str) -> None:
+    await alice.walk("async_effect", node=counter)
+    assert module.happened == ["later"]
+
+
+async def test_a_flow_that_nobody_waits_for_belongs_to_the_unit_of_work(alice: User) -> None:
+    await alice.walk("forgotten_flow")
+    assert await alice.walk("tags") == [["flowing"]]
+
+
+async def test_callers_do_not_see_each_other(alice: User, graph: Graph, program: Program) -> None:
+    roots = [f"{n:032x}" for n in range(16, 26)]
+    for root in roots:
+        await graph.create_root(root)
+    users = [User(graph, program, root) for root in roots]
+    for walker in ("who", "who_later"):
+        assert await asyncio.gather(*(user.walk(walker) for user in users)) == [[root] for root in roots]
+
+
+async def test_a_request_never_runs_as_the_system_root(graph: Graph, program: Program) -> None:
+    with pytest.raises(ValueError, match="system root"):
+        await graph.run(Work("function", program.target("function/answer"), {"n": 1}, SYSTEM_ROOT))
+
+
+async def test_a_caller_without_data_is_told_so(graph: Graph, program: Program) -> None:
+    with pytest.raises(UnknownCaller):
+        await User(graph, program, BOB).walk("tags")
+
+
+async def test_guests_are_served_before_anybody_prepared_the_store(store: Store, program: Program) -> None:
+    graph = Graph(store)
+    try:
+        guest = User(graph, program, GUEST_ROOT)
+        await guest.walk("append_tag", name="early")
+        assert await guest.walk("tags") == [["early"]]
+    finally:
+        await graph.close()
+
+
+class Torn:
+    """A store whose cached reads do not belong to one point in time: the first reader of each unit of work is such a one."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self.fresh: list[bool] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def reader(self, *, fresh: bool = False) -> Any:
+        self.fresh.append(fresh)
+        reader = self._store.reader()
+        reader.confirm = lambda: fresh
+        return reader
+
+
+@pytest.mark.parametrize("isolation", ["serializable", "snapshot"])
+async def test_a_torn_read_is_never_answered(store: Store, program: Program, isolation: Any) -> None:
+    torn = Torn(store)
+    graph = Graph(torn)
+    try:
+        await graph.prepare()
+        torn.fresh.clear()
+        guest = User(graph, program, GUEST_ROOT)
+        assert (await guest.run("walker", "tags", isolation=isolation)).reports == [[]]
+        assert torn.fresh == [False, True]
+    finally:
+        await graph.close()
+
+
+async def test_an_error_that_a_torn_read_explains_is_not_the_answer(store: Store, program: Program) -> None:
+    torn = Torn(store)
+    graph = Graph(torn)
+    try:
+        await graph.prepare()
+        guest = User(graph, program, GUEST_ROOT)
+        torn.fresh.clear()
+        with pytest.raises(KeyError):  # there is no account at all
+            await guest.walk("transfer", source=0, target=1, amount=1)
+        assert torn.fresh == [False, True]
+    finally:
+        await graph.close()
+
+
+async def test_a_store_that_is_away_is_said_at_once(
+    store: Any, alice: User, counter: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def away(*_: Any, **__: Any) -> Any:
+        asked.append(1)
+        raise StoreUnavailable("The store", "it is away")
+
+    monkeypatch.setattr(store, "commit", away)
+    with pytest.raises(StoreUnavailable):
+        await alice.walk("count", node=counter)
+    assert asked == [1]
+
+
+async def test_a_walker_that_only_reads_commits_nothing(
+    store: Any, alice: User, counter: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "commit", lambda *_, guard: None if _[0].empty else pytest.fail("written"))
+    assert await alice.walk("read_count", node=counter) == [0]
+    assert await alice.walk("tags") == [[]]
