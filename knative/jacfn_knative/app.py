@@ -181,12 +181,13 @@ class DataServices:
 class Resources:
     """K8s_CPU_REQUEST, K8s_CPU_LIMIT, K8s_MEMORY_REQUEST, K8s_MEMORY_LIMIT; "" is not set.
 
-    No CPU limit by default: a cold start is bound by CPU, and a limit of 100m makes 0.6 s into 6 s (facts/knative.md B.14).
+    A request that is not set gets a small one of ours (manifests/pods.py). A limit that is not set is none: a cold start is bound
+    by CPU, and a limit of 100m makes 0.6 s into 6 s (facts/knative.md B.14).
     """
 
-    cpu_request: str = "100m"
+    cpu_request: str = ""
     cpu_limit: str = ""
-    memory_request: str = "64Mi"
+    memory_request: str = ""
     memory_limit: str = ""
 
     def __post_init__(self) -> None:

@@ -72,7 +72,7 @@ def test_a_large_file_is_cut_into_numbered_pieces_that_fit(sizes: list[int]) -> 
 
 
 def test_a_piece_that_would_be_taken_for_another_file_is_refused() -> None:
-    with pytest.raises(InvalidApp, match="f.bin.0"):
+    with pytest.raises(InvalidApp, match=r"f\.bin\.0"):
         made(app_with({"f.bin": bytes(bundle.CONFIG_MAP_BYTES + 1), "f.bin.0": b"another"}))
 
 

@@ -37,7 +37,7 @@ def test_the_health_check_path_is_a_setting() -> None:
 
 
 def test_the_autoscaler_owns_the_replicas_and_has_a_cpu_request_to_go_by() -> None:
-    everything = made(replace(SHOP, resources=replace(SHOP.resources, cpu_request="")), BARE)
+    everything = made(SHOP, BARE)
     assert "replicas" not in everything["Deployment/shop"]["spec"]
     (container,) = everything["Deployment/shop"]["spec"]["template"]["spec"]["containers"]
     assert container["resources"]["requests"]["cpu"] == "100m"

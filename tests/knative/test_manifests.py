@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from jacfn_knative.app import App, DataServices, Image, Jwt, PullCredentials, Sso, SsoClient
+from jacfn_knative.app import App, DataServices, Image, Jwt, PullCredentials, Resources, Sso, SsoClient
 from jacfn_knative.capabilities import Capabilities
 from jacfn_knative.errors import InvalidApp
 from jacfn_knative.manifests import Object, objects
@@ -195,9 +195,14 @@ def test_endpoints_of_a_group_must_agree() -> None:
         objects(app, KNATIVE)
 
 
-def test_resources_are_the_settings() -> None:
-    app = replace(SHOP, resources=replace(SHOP.resources, cpu_limit="1", memory_limit="512Mi", cpu_request="", memory_request=""))
-    assert made(app)["ksvc/shop"]["spec"]["template"]["spec"]["containers"][0]["resources"] == {
-        "limits": {"cpu": "1", "memory": "512Mi"}
+def test_resources_are_the_settings_and_a_small_request_where_there_is_none() -> None:
+    def resources(app: App) -> object:
+        return made(app)["ksvc/shop"]["spec"]["template"]["spec"]["containers"][0]["resources"]
+
+    assert resources(SHOP) == {"requests": {"cpu": "25m", "memory": "48Mi"}}
+    given = Resources(cpu_request="250m", cpu_limit="1", memory_request="128Mi", memory_limit="512Mi")
+    assert resources(replace(SHOP, resources=given)) == {
+        "requests": {"cpu": "250m", "memory": "128Mi"},
+        "limits": {"cpu": "1", "memory": "512Mi"},
     }
     assert Capabilities(knative=True).mode == "knative"

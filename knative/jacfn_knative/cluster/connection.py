@@ -74,6 +74,8 @@ class Cluster:
             )
             data: bytes = response.data
         except ApiException as error:
+            if not error.status:  # the package's way to say that TLS failed
+                raise unreachable(self.server, Exception(error.reason)) from None
             raise self._refusal(method, path, int(error.status or 0), _text(error.body)) from None
         except HTTPError as error:
             raise unreachable(self.server, error) from None
@@ -147,7 +149,7 @@ class Cluster:
                 found = self.text("get", path, query=query).strip()
             except ClusterError:
                 continue
-            if found:
+            if found and not found.startswith("unable to retrieve container logs"):  # what a kubelet says with status 200
                 return found
         return ""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from jacfn_knative.app import App
@@ -13,11 +13,12 @@ from jacfn_knative.cluster.addresses import Address, Row, front_addresses, servi
 from jacfn_knative.cluster.connection import Cluster
 from jacfn_knative.cluster.destroy import wait_until_gone
 from jacfn_knative.cluster.discover import discover
+from jacfn_knative.cluster.explain import hangs
 from jacfn_knative.cluster.parallel import each
-from jacfn_knative.cluster.watch import Watch
+from jacfn_knative.cluster.watch import JOB_LABEL, Watch
 from jacfn_knative.errors import DeployFailed, KnativeError
 from jacfn_knative.manifests import Object, objects
-from jacfn_knative.manifests.kinds import KINDS, KNATIVE_SERVICE, kind_of, phase
+from jacfn_knative.manifests.kinds import KINDS, KNATIVE_SERVICE, Kind, kind_of, phase
 from jacfn_knative.plan import Change, plan
 from jacfn_knative.report import Event, Report, silent
 
@@ -59,10 +60,8 @@ def prepare(cluster: Cluster, app: App, capabilities: Capabilities | None = None
     Raises NotAllowed, ForeignApp, ForeignObject, PortTaken, Rejected, Refused, InvalidApp, NoCluster, ClusterError.
     """
     capabilities = capabilities or discover(cluster)
-    kinds = {kind_of(item) for item in objects(app, capabilities)}
-    kinds |= {kind for kind in KINDS if kind != KNATIVE_SERVICE or capabilities.knative}
     report(Event("check", app.namespace, "rights, owners, ports"))
-    preflight.check_access(cluster, app.namespace, sorted(kinds), preflight.DEPLOY_VERBS)
+    preflight.check_access(cluster, app.namespace, _rights(capabilities))
     exists = preflight.namespace_exists(cluster, app.namespace)
     there = live.owned(cluster, app.namespace, app.name) if exists else []
     live.check_project(there, app.name, app.namespace, app.project)
@@ -97,7 +96,13 @@ def carry_out(
         if prepared.creates_namespace:
             _create_namespace(cluster, app.namespace)
             report(Event("apply", f"Namespace/{app.namespace}", "created; a destroy leaves it"))
-        wanted = [change for change in prepared.changes if change.action != "delete"]
+        wanted = _afresh(cluster, app, [change for change in prepared.changes if change.action != "delete"], report)
+        # A new node port first: a server that refuses it, or gives it to somebody else just now, has been asked for nothing else yet.
+        ports = [
+            change for change in wanted if change.action == "create" and change.item.get("spec", {}).get("type") == "NodePort"
+        ]
+        _write(cluster, ports, applied, report)
+        wanted = [change for change in wanted if change not in ports]
         for _, group in groupby(wanted, key=lambda change: phase(change.item)):
             changes = list(group)
             _write(cluster, changes, applied, report)
@@ -126,6 +131,14 @@ def deploy(
     return carry_out(cluster, prepared, report, ready_seconds=ready_seconds, ingress_address=ingress_address)
 
 
+def _rights(capabilities: Capabilities) -> list[tuple[Kind, str]]:
+    """What a deploy does, as kinds and verbs."""
+    kinds = [kind for kind in KINDS if kind != KNATIVE_SERVICE or capabilities.knative]
+    made_by_others = [live.POD, live.REPLICA_SET, *([live.REVISION] if capabilities.knative else [])]
+    rights = [(kind, verb) for kind in kinds for verb in ("list", "get", "create", "patch", "delete")]
+    return rights + [(kind, "list") for kind in made_by_others] + [(live.POD, "delete")]
+
+
 def _write(cluster: Cluster, changes: Sequence[Change], applied: list[str], report: Report) -> None:
     def write(change: Change) -> None:
         item = change.item
@@ -142,6 +155,25 @@ def _write(cluster: Cluster, changes: Sequence[Change], applied: list[str], repo
         report(Event("apply", change.reference, ", ".join((change.action, *change.reasons))))
 
     each(write, changes)
+
+
+def _afresh(cluster: Cluster, app: App, changes: Sequence[Change], report: Report) -> list[Change]:
+    """Give what an earlier deploy left broken another try; returns the changes, a kept Job that hangs replaced.
+
+    A kubelet that backs off from a pull, or from a crash, waits up to five minutes, and whoever deploys again has mended something.
+    """
+    broken = [pod for pod in live.pods(cluster, app.namespace, app.name) if hangs(pod)]
+    jobs = {pod["metadata"]["labels"].get(JOB_LABEL) for pod in broken}
+    for pod in broken:
+        if JOB_LABEL not in pod["metadata"]["labels"]:
+            cluster.delete(live.POD, app.namespace, pod["metadata"]["name"])
+            report(Event("delete", f"Pod/{pod['metadata']['name']}", "it hangs; a new one tries again"))
+    return [
+        replace(change, action="replace", reasons=("it hangs",))
+        if change.action == "keep" and change.item["kind"] == "Job" and change.item["metadata"]["name"] in jobs
+        else change
+        for change in changes
+    ]
 
 
 def _delete_and_wait(cluster: Cluster, item: Object) -> None:

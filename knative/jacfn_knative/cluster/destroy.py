@@ -23,8 +23,10 @@ def inventory(cluster: Cluster, app_name: str, namespace: str, project: str, *, 
 
     `keep_data` leaves the database, its claim, its Secret and what they need out. Raises ForeignApp, NotAllowed.
     """
-    kinds = [kind for kind in KINDS if kind != KNATIVE_SERVICE or discover(cluster).knative]
-    preflight.check_access(cluster, namespace, kinds, preflight.DESTROY_VERBS)
+    knative = discover(cluster).knative
+    kinds = [kind for kind in KINDS if kind != KNATIVE_SERVICE or knative]
+    rights = [(kind, verb) for kind in kinds for verb in ("list", "delete")]
+    preflight.check_access(cluster, namespace, [*rights, (live.POD, "list")])
     found = live.owned(cluster, namespace, app_name)
     live.check_project(found, app_name, namespace, project)
     going = [item for item in found if not (keep_data and _is_data(item, app_name))]

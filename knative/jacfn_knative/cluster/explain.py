@@ -13,24 +13,27 @@ from jacfn_knative.manifests.kinds import Object
 
 IMAGE_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 CONFIG_REASONS = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
-# A node that is being freed by pods that are just ending, or added by an autoscaler, is given this long.
-UNSCHEDULABLE_SECONDS = 20
 ROOM_ADVICE = "Lower the requests (K8s_CPU_REQUEST, K8s_MEMORY_REQUEST, cpu, memory), or add a node."
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with one thing, and what to do; `log` tells whether a container's last lines would help."""
+    """What is wrong with one thing, and what to do."""
 
     what: str
     next_step: str = ""
     pod: str = ""
     container: str = ""
-    log: bool = False
+    ended: bool = False
+    """The process has ended: its last lines say more."""
+    last_words: str = ""
+    """Those of them that the kubelet kept."""
+    room: bool = False
+    """It is for want of room: pods that are just ending may leave some."""
 
 
-def pod_problem(pod: Object, waited: float, restarts_allowed: int = 0) -> Problem | None:
-    """Why this pod will not become ready by waiting, if it will not. `waited`: seconds since somebody began to wait."""
+def pod_problem(pod: Object, restarts_allowed: int = 0) -> Problem | None:
+    """Why this pod will not become ready by waiting, if it will not."""
     name = pod["metadata"]["name"]
     for status in pod.get("status", {}).get("containerStatuses", []):
         if status.get("ready"):
@@ -45,9 +48,16 @@ def pod_problem(pod: Object, waited: float, restarts_allowed: int = 0) -> Proble
         if ended and status.get("restartCount", 0) >= restarts_allowed:
             return _ended(ended, name, status["name"])
     for condition in pod.get("status", {}).get("conditions", []):
-        if condition["type"] == "PodScheduled" and condition.get("reason") == "Unschedulable" and waited > UNSCHEDULABLE_SECONDS:
-            return Problem(f"No node has room for the pod: {condition['message']}", ROOM_ADVICE, name)
+        if condition["type"] == "PodScheduled" and condition.get("reason") == "Unschedulable":
+            return Problem(f"No node has room for the pod: {condition['message']}", ROOM_ADVICE, name, room=True)
     return None
+
+
+def hangs(pod: Object) -> bool:
+    """Whether a pod has a problem that only another try can end: not one that wants room, and not one that is on its way out."""
+    problem = pod_problem(pod) if not pod["metadata"].get("deletionTimestamp") else None
+    done = pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
+    return problem is not None and not problem.room and not done
 
 
 def pod_waits(pod: Object) -> str:
@@ -78,7 +88,7 @@ def service_problem(service: Object) -> Problem | None:
     for kind in ("ConfigurationsReady", "RoutesReady", "Ready"):
         if found.get(kind, {}).get("status") == "False":
             message = found[kind].get("message") or found[kind].get("reason", "")
-            return Problem(message, _service_advice(message))
+            return _for_message(message)
     return None
 
 
@@ -98,7 +108,7 @@ def deployment_problem(item: Object) -> Problem | None:
     """Why the controller cannot even make pods: quota, Pod Security, service account."""
     for found in item.get("status", {}).get("conditions", []):
         if found["type"] == "ReplicaFailure" and found["status"] == "True":
-            return Problem(found["message"], _service_advice(found["message"]))
+            return _for_message(found["message"])
     return None
 
 
@@ -134,14 +144,14 @@ def _current(item: Object) -> bool:
 
 def _ended(ended: Object, pod: str, container: str) -> Problem:
     code, message = ended.get("exitCode"), (ended.get("message") or "").strip()
-    if ended.get("reason") == "OOMKilled":
-        return Problem(
-            "The process needed more memory than its limit (OOMKilled)", "Raise K8s_MEMORY_LIMIT.", pod, container, True
-        )
     if ended.get("reason") in ("StartError", "ContainerCannotRun"):
         return Problem(f"The container cannot be started: {message}", "Is this a jacfn runtime image?", pod, container)
-    what = f"The process ended with exit code {code}" + (" although a server should not end" if code == 0 else "")
-    return Problem(what, "", pod, container, True)
+    what, next_step = f"The process ended with exit code {code}", ""
+    if ended.get("reason") == "OOMKilled":
+        what, next_step = "The process needed more memory than its limit (OOMKilled)", "Raise K8s_MEMORY_LIMIT."
+    elif code == 0:
+        what += " although a server should not end"
+    return Problem(what, next_step, pod, container, ended=True, last_words=message)
 
 
 def _image_advice(message: str) -> str:
@@ -159,6 +169,10 @@ def _config_advice(message: str) -> str:
     if "run as root" in message:
         return "The image must name a numeric user that is not root (USER 65532); images that jacfn makes do."
     return ""
+
+
+def _for_message(message: str) -> Problem:
+    return Problem(message, _service_advice(message), room="nodes are available" in message or "exceeded quota" in message)
 
 
 def _service_advice(message: str) -> str:

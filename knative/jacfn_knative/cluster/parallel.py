@@ -9,7 +9,7 @@ from jacfn_knative.cluster.connection import PARALLEL
 
 
 def each[Item, Answer](function: Callable[[Item], Answer], items: Iterable[Item]) -> list[Answer]:
-    """Answers in the order of the items. The first error is raised when what had been started has ended; nothing more is started."""
+    """Answers in the order of the items. The first error is raised when what had been started has ended; no more is started."""
     with ThreadPoolExecutor(PARALLEL) as pool:
         futures = [pool.submit(function, item) for item in items]
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from jacfn_knative.cluster.connection import Cluster
 from jacfn_knative.cluster.parallel import each
@@ -13,31 +13,32 @@ from jacfn_knative.plan import Change
 
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 SERVICE = Kind("", "v1", "Service", "services")
-DEPLOY_VERBS = ("list", "get", "create", "patch", "delete")
-DESTROY_VERBS = ("list", "delete")
 
 
-def check_access(cluster: Cluster, namespace: str, kinds: Iterable[Kind], verbs: Sequence[str]) -> None:
-    """Raise NotAllowed, with everything that is missing, unless all verbs on all kinds are allowed in the namespace.
+def check_access(cluster: Cluster, namespace: str, rights: Sequence[tuple[Kind, str]]) -> None:
+    """Raise NotAllowed, with everything that is missing, unless every one of these verbs is allowed in the namespace.
 
-    One question where the answer is `everything`, else one for each pair.
+    One question where the answer is `everything`, else one for each.
     """
     if _allowed(cluster, namespace, Kind("*", "*", "*", "*"), "*"):
         return
-    questions = [(kind, verb) for kind in kinds for verb in verbs]
-    answers = each(lambda question: _allowed(cluster, namespace, *question), questions)
+    answers = each(lambda right: _allowed(cluster, namespace, *right), rights)
     missing: dict[str, list[str]] = {}
-    for (kind, verb), allowed in zip(questions, answers, strict=True):
+    for (kind, verb), allowed in zip(rights, answers, strict=True):
         if not allowed:
             missing.setdefault(kind.resource, []).append(verb)
-    if missing:
-        first, (verb, *_) = next(iter(missing.items()))
-        raise NotAllowed(
-            f"We are not allowed to do this in namespace {namespace}; nothing was written",
-            evidence="\n".join(f"missing: {', '.join(verbs)} {resource}" for resource, verbs in sorted(missing.items())),
-            next_step=f"Ask for a Role with these rights. To see it: kubectl auth can-i {verb} {first} -n {namespace}"
-            f" --context {cluster.context}",
-        )
+    if not missing:
+        return
+    same: dict[str, list[str]] = {}
+    for resource, verbs in sorted(missing.items()):
+        same.setdefault(", ".join(verbs), []).append(resource)
+    resource, (verb, *_) = next(iter(missing.items()))
+    raise NotAllowed(
+        f"We are not allowed to do this in namespace {namespace}; nothing was written",
+        evidence="\n".join(f"missing: {verbs}: {', '.join(resources)}" for verbs, resources in same.items()),
+        next_step="Ask for a Role with these rights. To see it:"
+        f" kubectl auth can-i {verb} {resource} -n {namespace} --context {cluster.context}",
+    )
 
 
 def namespace_exists(cluster: Cluster, namespace: str) -> bool:

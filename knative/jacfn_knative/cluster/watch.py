@@ -18,10 +18,14 @@ from jacfn_knative.report import Event, Report
 POLL_SECONDS = 0.5
 # A False of Knative may be of the moment: kn and func believe it after so long (facts/knative.md B.7).
 BELIEF_SECONDS = 2.0
+# Want of room passes while pods of an old revision are ending: queue-proxy drains for about 31 s. Without such pods a scheduler
+# that has just said no is given a little time all the same, for a node that is just joining.
+ROOM_SECONDS = {True: 60.0, False: 15.0}
 # An API server that is restarted is away for some seconds; a deploy outlives that.
 OUTAGE_SECONDS = 20.0
 LOG_LINES = 30
 EVENT = Kind("", "v1", "Event", "events")
+JOB_LABEL = "batch.kubernetes.io/job-name"
 WATCHED = ("StatefulSet", "Deployment", "Job")
 
 
@@ -49,6 +53,7 @@ class Watch:
     ready: dict[str, Object] = field(default_factory=dict)
     said: dict[str, str] = field(default_factory=dict)
     false_since: dict[str, float] = field(default_factory=dict)
+    ending: bool = False
     started: float = field(default_factory=time.monotonic)
 
     def until_ready(self, changes: Sequence[Change]) -> dict[str, Object]:
@@ -81,6 +86,7 @@ class Watch:
             reference(item): item for kind in kinds for item in self.cluster.list(kind, self.namespace, selector(self.app_name))
         }
         pods = self.cluster.list(POD, self.namespace, selector(self.app_name))
+        self.ending = any(pod["metadata"].get("deletionTimestamp") for pod in pods)
         for name, change in list(self.pending.items()):
             item = live.get(name)
             if item is None:
@@ -111,39 +117,43 @@ class Watch:
     def _judge(self, name: str, item: Object, pods: Sequence[Object]) -> None:
         """Raise DeployFailed if it will not become ready, else say what it waits for."""
         what = subject(self.pending[name].item)
-        patience = 2 if item["kind"] == "StatefulSet" or what == "redis" else 0  # a database may need a second start
-        for pod in pods:
-            problem = explain.pod_problem(pod, self.waited, patience)
-            if problem and item["kind"] != "Job":
-                raise self._failure(what, problem)
         if item["kind"] == "Job" and explain.job_state(item) == "failed":
             raise self._failed_init(pods)
-        problem = explain.service_problem(item) if kind_of(item) == KNATIVE_SERVICE else explain.deployment_problem(item)
-        if problem:
-            since = self.false_since.setdefault(name, time.monotonic())
-            if time.monotonic() - since > BELIEF_SECONDS:
-                raise self._failure(what, problem)
-        else:
+        problem, believed = self._problem(item, pods)
+        if problem is None:
             self.false_since.pop(name, None)
+        elif time.monotonic() - self.false_since.setdefault(name, time.monotonic()) >= believed:
+            raise self._failure(what, problem)
         waits = explain.pod_waits(pods[0]) if pods else "no pod yet"
         if self.said.get(name) != waits:
             self.said[name] = waits
             self.report(Event("wait", what, waits))
 
+    def _problem(self, item: Object, pods: Sequence[Object]) -> tuple[explain.Problem | None, float]:
+        """What is wrong with an object, as its pods or its conditions say, and after how many seconds that is to be believed."""
+        data = item["metadata"]["labels"][COMPONENT_LABEL] in ("mongodb", "redis")  # a database may need a second start
+        found = [explain.pod_problem(pod, restarts_allowed=2 if data else 0) for pod in pods]
+        # That a Job's process has ended is the Job's to judge.
+        problem = next((one for one in found if one and not (one.ended and item["kind"] == "Job")), None)
+        if problem and not problem.room:
+            return problem, 0.0
+        problem = problem or (explain.service_problem if kind_of(item) == KNATIVE_SERVICE else explain.deployment_problem)(item)
+        return problem, ROOM_SECONDS[self.ending] if problem and problem.room else BELIEF_SECONDS
+
     def _failure(self, what: str, problem: explain.Problem) -> DeployFailed:
         evidence = [problem.what]
-        if problem.log:
+        if problem.ended:
             log = self.cluster.log(self.namespace, problem.pod, problem.container, LOG_LINES)
-            evidence.append(log or "It left no log.")
+            evidence.append(log or problem.last_words or "It left no log.")
         return DeployFailed(f"{what} does not become ready", evidence="\n".join(evidence), next_step=problem.next_step)
 
     def _failed_init(self, pods: Sequence[Object]) -> DeployFailed:
         """The program's own error, from the log of the Job's last pod."""
         log = ""
         for pod in sorted(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))[-1:]:
-            problem = explain.pod_problem(pod, self.waited)
+            problem = explain.pod_problem(pod)
             log = self.cluster.log(self.namespace, pod["metadata"]["name"], "user-container", LOG_LINES)
-            log = log or (problem.what if problem else "")
+            log = log or (problem.last_words or problem.what if problem else "")
         return DeployFailed(
             "The program's `with entry` blocks, or the preparation of its stores, failed: no function was touched",
             evidence=log or "The init Job left no log.",
@@ -173,7 +183,7 @@ def pods_of(item: Object, pods: Sequence[Object]) -> list[Object]:
     if kind_of(item) == KNATIVE_SERVICE:
         return _labelled(live, "serving.knative.dev/revision", status.get("latestCreatedRevisionName"))
     if item["kind"] == "Job":
-        return _labelled(live, "batch.kubernetes.io/job-name", name)
+        return _labelled(live, JOB_LABEL, name)
     same = _labelled(live, COMPONENT_LABEL, item["metadata"]["labels"][COMPONENT_LABEL])
     if item["kind"] == "StatefulSet":
         return _labelled(same, "controller-revision-hash", status.get("updateRevision"))
