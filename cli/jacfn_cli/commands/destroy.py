@@ -31,12 +31,13 @@ def command(printer: Printer, filename: str, yes: bool, keep_data: bool, context
     app, namespace, project = settings.kubernetes.app_name, settings.kubernetes.namespace, settings.project_name
     cluster = open_cluster(settings, printer, context)
     from jacfn_knative.cluster import destroy, inventory
+    from jacfn_knative.manifests.kinds import reference
 
     going = inventory(cluster, app, namespace, project, keep_data=keep_data)
     if not going:
         printer.note(f"There is nothing of the app {app} in namespace {namespace}.")
         return
-    printer.table(["KIND", "NAME"], [[item["kind"], item["metadata"]["name"]] for item in going])
+    printer.table(["OBJECT"], [[reference(item)] for item in going])
     if any(item["kind"] in ("PersistentVolumeClaim", "StatefulSet") for item in going):
         printer.warning("the database and all its data go too; --keep-data would keep them")
     if not yes:

@@ -1,0 +1,143 @@
+"""`jac start --scale --dry-run` and `jac destroy`: what they say before anything is written, and when they write nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cli.api_server import api_server
+from jacfn_cli.main import cli
+from jacfn_cli.printer import Printer
+
+APP = {"jacfn.dev/app": "shop", "app.kubernetes.io/managed-by": "jacfn"}
+
+
+def owned(name: str, **labels: str) -> dict[str, Any]:
+    """An object of the app `shop`, of the project `shop`."""
+    annotations = {"jacfn.dev/project": "shop"}
+    return {"metadata": {"name": name, "namespace": "default", "labels": APP | labels, "annotations": annotations}}
+
+
+def deployed() -> dict[str, list[dict[str, Any]]]:
+    mongodb = {"app.kubernetes.io/component": "mongodb"}
+    return {
+        "/apis/serving.knative.dev/v1/namespaces/default/services": [owned("shop-w-abc123")],
+        "/apis/apps/v1/namespaces/default/statefulsets": [owned("shop-mongodb", **mongodb)],
+        "/api/v1/namespaces/default/persistentvolumeclaims": [owned("data-shop-mongodb-0", **mongodb)],
+        "/api/v1/namespaces/default/pods": [],
+    }
+
+
+@pytest.fixture
+def project(tmp_path: Path, shop: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The working directory `shop`, with the document's program, and a kubeconfig beside it that the tests fill."""
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    (folder / "main.jac").write_text(shop.read_text())
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+    # The kubernetes package reads KUBECONFIG once a process, when it is imported.
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "kubeconfig"))
+    monkeypatch.setenv("APP_NAME", "shop")
+    monkeypatch.setenv("JACFN_RUNTIME_IMAGE", "dev.local/runtime:1")
+    for name in ("K8s_NAMESPACE", "MONGODB_URI", "REDIS_URL", "JACFN_WINDOW"):
+        monkeypatch.delenv(name, raising=False)
+    yield folder
+
+
+def jac(*arguments: str, typed: str | None = None) -> Result:
+    return CliRunner().invoke(cli, arguments, input=typed)
+
+
+def test_a_dry_run_says_where_and_what_and_writes_nothing(project: Path) -> None:
+    with api_server(project.parent, {}) as server:
+        result = jac("start", "--scale", "--dry-run")
+    assert result.exit_code == 0, result.stderr
+    assert server.writes == []
+    said = result.stderr
+    assert re.search(r"Context    desk\nServer     http://127\.0\.0\.1:\d+\nNamespace  default  \(default\)\n", said)
+    assert "App        shop  (environment variable APP_NAME)\n" in said
+    assert "Image      dev.local/runtime:1\n" in said
+    assert re.search(r"Bundle     [0-9a-f]{12}: \d+ KiB: code\.bin, manifest\.json, src/main\.jac\n", said)
+    assert re.search(r"Plan       \d+ to create\n", said)
+    assert "ACTION  OBJECT" in result.stdout
+    assert re.search(r"^create  ksvc/shop-create-item-", result.stdout, re.MULTILINE)
+
+
+def test_destroy_lists_what_goes_and_without_a_terminal_or_yes_touches_nothing(project: Path) -> None:
+    with api_server(project.parent, deployed()) as server:
+        result = jac("destroy", "main.jac")
+    assert result.exit_code == 2
+    assert server.writes == []
+    assert "ksvc/shop-w-abc123\n" in result.stdout
+    assert "PersistentVolumeClaim/data-shop-mongodb-0\n" in result.stdout
+    assert result.stderr.endswith(
+        "Warning: the database and all its data go too; --keep-data would keep them\n"
+        "Error: Nobody is here to confirm this; nothing was touched\n"
+        "--yes goes ahead without asking.\n"
+    )
+
+
+@pytest.mark.parametrize(("typed", "code", "removed"), [("shop\n", 0, True), ("yes\n", 2, False), ("\n", 2, False)])
+def test_destroy_goes_ahead_when_the_apps_name_is_typed_and_not_otherwise(
+    project: Path, monkeypatch: pytest.MonkeyPatch, typed: str, code: int, removed: bool
+) -> None:
+    monkeypatch.setattr(Printer, "interactive", True)
+    with api_server(project.parent, deployed()) as server:
+        result = jac("destroy", "main.jac", typed=typed)
+    assert (result.exit_code, bool(server.writes)) == (code, removed)
+    assert "Type the app's name to remove it (shop): " in result.stderr
+
+
+def test_destroy_with_yes_removes_everything_and_waits(project: Path) -> None:
+    with api_server(project.parent, deployed()) as server:
+        result = jac("destroy", "main.jac", "--yes")
+        assert result.exit_code == 0, result.stderr
+        assert len(server.writes) == 3
+        assert result.stderr.endswith("3 objects removed.\n")
+        again = jac("destroy", "main.jac", "--yes")
+    assert (again.exit_code, again.stderr.splitlines()[-1]) == (0, "There is nothing of the app shop in namespace default.")
+
+
+def test_destroy_keeps_the_database_if_told_to(project: Path) -> None:
+    with api_server(project.parent, deployed()) as server:
+        result = jac("destroy", "main.jac", "--yes", "--keep-data")
+    assert result.exit_code == 0, result.stderr
+    assert [write.rpartition("/")[2] for write in server.writes] == ["shop-w-abc123"]
+    assert "Warning: the database" not in result.stderr
+
+
+@pytest.mark.parametrize("command", [("destroy", "main.jac", "--yes"), ("start", "--scale")])
+def test_an_app_of_another_project_is_left_alone_and_both_are_named(project: Path, command: tuple[str, ...]) -> None:
+    (project / "jac.toml").write_text('[project]\nname = "other"')
+    with api_server(project.parent, deployed()) as server:
+        result = jac(*command)
+    assert result.exit_code == 1
+    assert server.writes == []
+    assert "belongs to another project: 'shop', and this is 'other'" in result.stderr
+
+
+def test_a_context_that_does_not_exist_is_refused_with_those_that_do(project: Path) -> None:
+    with api_server(project.parent, {}):
+        result = jac("start", "--scale", "--context", "prod")
+    assert (result.exit_code, "has no context 'prod'\n  It has: desk.\n" in result.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("start", "--target", "local"), "--target needs --scale"),
+        (("start", "--context", "x"), "--context needs --scale"),
+        (("start", "--dry-run"), "--dry-run needs --scale"),
+        (("start", "--scale", "--registry", "r"), "--registry needs --build"),
+        (("start", "--scale", "--build", "--dry-run"), "--dry-run writes nothing, and --build would have to push an image first"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(project: Path, arguments: tuple[str, ...], said: str) -> None:
+    result = jac(*arguments)
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (2, f"Error: {said}")
