@@ -79,9 +79,13 @@ class Graph:
     @classmethod
     def open(cls, settings: Settings) -> Graph:
         """The graph that these settings name. Connects when it is first used; never fails because a store is away."""
-        from jacfn_runtime.memory.sqlite import SqliteStore
+        if settings.embedded:
+            from jacfn_runtime.memory.sqlite import SqliteStore
 
-        return cls(SqliteStore(settings.shelf_db_path))
+            return cls(SqliteStore(settings.shelf_db_path))
+        from jacfn_runtime.memory.mongo import MongoStore
+
+        return cls(MongoStore(settings.mongodb_uri, settings.app))
 
     @property
     def store(self) -> Store:

@@ -134,7 +134,10 @@ class Store(Protocol):
     """A place that keeps one app's graph. Every method raises StoreUnavailable when the place cannot be reached."""
 
     name: str
-    round_trips: int  # how often this process asked it; for tests and benches
+
+    @property
+    def round_trips(self) -> int:
+        """How often this process asked it; for tests and benches."""
 
     def reader(self, *, fresh: bool = False) -> Reader:
         """A reader for one attempt. `fresh`: no cached copies, everything from the truth in one snapshot."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from jac_programs import loaded
 from jacfn_runtime.memory.graph import Graph, Outcome, Work
+from jacfn_runtime.memory.mongo import MongoStore
 from jacfn_runtime.memory.sqlite import SqliteStore
 from jacfn_runtime.memory.store import Store
 from jacfn_runtime.program.load import Program
@@ -18,10 +20,14 @@ PROGRAMS = Path(__file__).parent / "programs"
 ALICE, BOB = "a" * 32, "b" * 32
 
 
-@pytest.fixture
-def store_factory(tmp_path: Path) -> Callable[[], Store]:
+@pytest.fixture(params=["sqlite", "mongodb"])
+def store_factory(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Store]:
     """Makes stores of one app, as each of its processes has one."""
-    return lambda: SqliteStore(tmp_path / "graph.db")
+    if request.param == "sqlite":
+        return lambda: SqliteStore(tmp_path / "graph.db")
+    server = request.getfixturevalue("mongodb")
+    uri = server.url.replace("/?", f"/test_{secrets.token_hex(6)}?")
+    return lambda: MongoStore(uri, "test")
 
 
 @pytest.fixture

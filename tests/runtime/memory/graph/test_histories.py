@@ -19,7 +19,7 @@ from jacfn_runtime.program.load import Program
 from .conftest import User
 
 REGISTERS = 3
-RUNS = 40  # the full 200, with several processes and on MongoDB, are in tests/e2e/state
+RUNS = {"sqlite": 40, "mongodb": 8}  # the full 200, with several processes, are in tests/e2e/state
 PROCESSES = 3  # graphs with stores of their own: all that two processes share is the database
 
 
@@ -59,16 +59,23 @@ async def graphs(store_factory: Callable[[], Store]) -> Any:
 
 
 async def test_random_units_of_work_are_serializable(graphs: list[Graph], program: Program) -> None:
-    for seed in range(RUNS):
+    runs = RUNS.get(graphs[0].store.name, RUNS["sqlite"])
+    for seed in range(runs):
         assert await run_once(graphs, program, seed) is None, f"seed {seed}"
-    assert sum(graph.replays for graph in graphs) > RUNS  # they did get into each other's way
+    assert sum(graph.replays for graph in graphs) > runs  # they did get into each other's way
 
 
 async def test_a_seeded_write_skew_is_found(graphs: list[Graph], program: Program) -> None:
-    """Snapshot isolation, which an endpoint may ask for, admits it."""
-    found = [await run_once(graphs, program, seed, isolation="snapshot") for seed in range(RUNS)]
-    assert any(each and "cannot be put in any order" in each for each in found)
-    assert not any(each and "lost update" in each for each in found)
+    """Snapshot isolation, which an endpoint may ask for, admits it; lost updates it does not."""
+    assert await first_anomaly(graphs, program, isolation="snapshot") == "write skew or worse"
+
+
+async def first_anomaly(graphs: list[Graph], program: Program, isolation: str = "serializable") -> str | None:
+    """What is wrong with the first of 40 histories with which anything is."""
+    for seed in range(40):
+        if found := await run_once(graphs, program, seed, isolation):
+            return found.partition(":")[0]
+    return None
 
 
 class Careless:
@@ -91,7 +98,6 @@ class Careless:
 async def test_a_seeded_lost_update_is_found(store_factory: Callable[[], Any], program: Program) -> None:
     graphs = [Graph(Careless(store_factory()), threads=8) for _ in range(PROCESSES)]
     await graphs[0].prepare()
-    found = [await run_once(graphs, program, seed) for seed in range(10)]
-    assert any(each and "lost update" in each for each in found)
+    assert await first_anomaly(graphs, program) == "lost update"
     for graph in graphs:
         await graph.close()
