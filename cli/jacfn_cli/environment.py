@@ -56,10 +56,10 @@ def laptop_warnings(settings: Settings) -> list[str]:
     Raises SettingsError for those that it cannot do without.
     """
     settings.need("plugins.scale.env", "plugins.scale.secrets", *(["plugins.scale.jwt"] if settings.database.mongodb_uri else []))
-    said = []
-    for key, variables in settings.missing.items():
-        if key.startswith("plugins.scale.sso."):
-            said.append(f"single sign-on may not work: {variables[0]} is not set ({key.removeprefix('plugins.scale.')})")
-        if key.startswith("plugins.scale.database."):
-            said.append(f"{variables[0]} is not set ({key.removeprefix('plugins.scale.')}): this runs without it")
+    missing = {key.removeprefix("plugins.scale."): variables[0] for key, variables in settings.missing.items()}
+    said = [f"{missing[key]} is not set ({key}): this runs without it" for key in missing if key.startswith("database.")]
+    if "jwt.secret" in missing:
+        said.append(f"{missing['jwt.secret']} is not set (jwt.secret): tokens are signed with this laptop's own secret")
+    if sso := [variable for key, variable in missing.items() if key.startswith("sso.")]:
+        said.append(f"single sign-on is not complete: {', '.join(sso)} not set")
     return said

@@ -53,8 +53,9 @@ def prepare(entry: Path, settings: Settings, printer: Printer) -> tuple[Catalog,
 def address(settings: Settings) -> str:
     """The URL to open in a browser on this machine."""
     host = settings.server.host
-    everywhere = host in ("127.0.0.1", "0.0.0.0", "::", "::1")  # noqa: S104
-    return f"http://{'localhost' if everywhere else host}:{settings.port}"
+    if host in ("127.0.0.1", "0.0.0.0", "::", "::1"):  # noqa: S104
+        host = "localhost"
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
 
 
 def _check(env: Mapping[str, str]) -> None:

@@ -17,6 +17,7 @@ COMMANDS = {
     "destroy": "Remove a deployed app and everything that belongs to it.",
     "bundle": "Write a program's bundle into a folder.",
     "image": "Make container images without docker.",
+    "settings": "Show every setting, and where it comes from.",
     "graph": "Look at a program's stored graph, and check it.",
 }
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-OURS = ("start", "destroy", "bundle", "image", "graph")
+OURS = ("start", "destroy", "bundle", "image", "settings", "graph")
 # `jac start` options that only jaclang's own server has: with one of them the command stays jaclang's.
 JACLANGS = ("--dev", "-d", "--api_port", "--api-port", "--no_client", "--no-client")
 

@@ -322,3 +322,21 @@ def test_the_server_listens_on_loopback_unless_told_otherwise(tmp_path: Path) ->
     assert read_settings(tmp_path, {}).server.host == "127.0.0.1"
     (tmp_path / "jac.toml").write_text('[plugins.scale.server]\nport = 8000\nhost = "0.0.0.0"')
     assert read_settings(tmp_path, {}).server.host == "0.0.0.0"
+
+
+def test_every_setting_can_be_seen_with_its_origin_and_no_secret_with_its_value(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("APP_NAME", "mine")
+    (project / "jac.toml").write_text(
+        "[serve]\nport = 3000\n[plugins.scale.jwt]\nsecret = 'a-very-secret-secret-of-32-bytes'\n"
+        "[plugins.scale.sso.google]\nclient_id = '${GONE}'\n[plugins.scale.functions.get_items]\nmin_scale = 2\n"
+    )
+    shown = {line.split("  ")[0]: line.split(maxsplit=1)[1] for line in jac("settings").stdout.splitlines()}
+    assert shown["plugins.scale.kubernetes.app_name"].split("  ")[0] == "mine"
+    assert shown["plugins.scale.kubernetes.app_name"].endswith("  environment variable APP_NAME")
+    assert shown["serve.port"].split() == ["3000", "jac.toml"]
+    assert shown["plugins.scale.jwt.secret"].split() == ["(hidden)", "jac.toml"]
+    assert shown["plugins.scale.sso.google.client_id"].startswith("GONE is not set  ")
+    assert shown["plugins.scale.functions.get_items.min_scale"].split() == ["2", "jac.toml"]
+    assert shown["plugins.scale.kubernetes.namespace"].split() == ["default", "default"]

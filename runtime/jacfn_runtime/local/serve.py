@@ -23,6 +23,7 @@ from jacfn_runtime.local.service import Service
 
 MODULE = "jacfn_runtime"
 BACKLOG = 2048  # uvicorn's own
+DRAIN_SECONDS = 10  # for requests in flight when it is told to stop; a laptop's person does not wait for Knative's 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +54,7 @@ async def _serve(target: Target, listener: socket.socket, report: Report) -> Non
     services = _services(target, f"http://127.0.0.1:{listener.getsockname()[1]}", report)
     forwarder = Forwarder()
     application = Activator(services, target.by_host, forwarder, report)
-    server = _Server(
-        uvicorn.Config(application, log_config=None, log_level="critical", lifespan="off", ws="none", proxy_headers=False)
-    )
+    server = _Server(_configured(application))
     try:
         await services[GATEWAY].wake()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -65,6 +64,18 @@ async def _serve(target: Target, listener: socket.socket, report: Report) -> Non
         await server.serve(sockets=[listener])
     finally:
         await asyncio.gather(forwarder.close(), *(service.close() for service in services.values()))
+
+
+def _configured(application: Activator) -> uvicorn.Config:
+    return uvicorn.Config(
+        application,
+        log_config=None,
+        log_level="critical",
+        lifespan="off",
+        ws="none",
+        proxy_headers=False,  # what the client says of itself is passed on as it is
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
 
 
 def _services(target: Target, url: str, report: Report) -> dict[str, Service]:
