@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import click
 import msgspec
 
@@ -20,7 +22,8 @@ def command(printer: Printer, filename: str | None, profile: str) -> None:
     named: dict[str, tuple[type[Section], Section]] = {
         prefix: (kind, getattr(settings, prefix.rpartition(".")[2])) for prefix, kind in SECTIONS.items()
     }
-    for table, sections in (("sso", settings.sso_providers), ("functions", settings.functions)):
+    tables: dict[str, Mapping[str, Section]] = {"sso": settings.sso_providers, "functions": settings.functions}
+    for table, sections in tables.items():
         for name, section in sections.items():
             named[f"plugins.scale.{table}.{name}"] = (TABLES[f"plugins.scale.{table}"], section)
     rows = []
