@@ -14,8 +14,9 @@ from jacfn_knative.image.errors import BaseUnfit
 
 # Parts of the standard library that a server does not import: tests, Tk, the installer of pip.
 _LEFT_OUT = "test|idlelib|tkinter|turtledemo|ensurepip|lib2to3|site-packages|dist-packages|config-[^/]*"
-_STDLIB = re.compile(rf"(?P<prefix>(?:usr|opt)(?:/[^/]+)?)/lib/python(?P<minor>3\.\d+)/(?!(?:{_LEFT_OUT})/)(?:[\w.-]+/)*\w+\.py")
-_BINARY = re.compile(r"(?P<prefix>(?:usr|opt)(?:/[^/]+)?)/bin/python(?P<minor>3\.\d+)")
+_PREFIX = "(?P<prefix>(?:usr|opt)(?:/[^/]+)?)"
+_STDLIB = re.compile(rf"{_PREFIX}/lib/python(?P<minor>3\.\d+)/(?!(?:{_LEFT_OUT})/)(?:[\w.-]+/)*[\w-]+\.py")
+_BINARY = re.compile(rf"{_PREFIX}/bin/python(?P<minor>3\.\d+)")
 _LIBPYTHON = re.compile(r"(?:usr|opt)(?:/[\w.-]+)*/lib(?:/[\w-]+)?/libpython3\.\d+\.so\.1\.0")
 _GLIBC = re.compile(r"(?:usr/)?lib(?:64)?(?:/[\w-]+-linux-gnu)?/libc(?:\.so\.6|-2\.\d+\.so)")
 _MUSL = re.compile(r"(?:usr/)?lib/ld-musl-[\w]+\.so\.1")

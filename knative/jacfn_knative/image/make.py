@@ -27,7 +27,7 @@ from jacfn_knative.report import Event, Report
 
 PACKAGES_FOLDER = "/opt/jacfn/lib"
 CACHE_FOLDER = "/opt/jacfn/cache"
-_FORMAT = 2  # raised when the same inputs give another layer, so that the cache does not answer for an older builder
+_FORMAT = 3  # raised when the same inputs give another layer, so that the cache does not answer for an older builder
 _WARM_SECONDS = 120.0
 Files = Mapping[str, Path | bytes]
 

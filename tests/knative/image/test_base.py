@@ -29,6 +29,7 @@ PYTHON = {
     f"/usr/local/bin/python{MINOR}": b"\x7fELF",
     f"/usr/local/lib/libpython{MINOR}.so.1.0": BINARY,
     f"/usr/local/lib/python{MINOR}/os.py": b"import abc\n",
+    f"/usr/local/lib/python{MINOR}/_sysconfigdata__linux_x86_64-linux-gnu.py": b"",
     f"/usr/local/lib/python{MINOR}/json/__init__.py": b"",
     f"/usr/local/lib/python{MINOR}/test/test_os.py": b"",
     f"/usr/local/lib/python{MINOR}/site-packages/pip/__init__.py": b"",
@@ -55,7 +56,8 @@ def test_python_and_libc_are_read_off_the_files(tmp_path: Path) -> None:
 def test_only_the_standard_library_is_laid_out(tmp_path: Path) -> None:
     look([layer(tmp_path, PYTHON)], tmp_path / "root", "base")
     there = {path.relative_to(tmp_path / "root").as_posix() for path in (tmp_path / "root").rglob("*") if path.is_file()}
-    assert there == {f"usr/local/lib/python{MINOR}/os.py", f"usr/local/lib/python{MINOR}/json/__init__.py"}
+    library = f"usr/local/lib/python{MINOR}"
+    assert there == {f"{library}/os.py", f"{library}/json/__init__.py", f"{library}/_sysconfigdata__linux_x86_64-linux-gnu.py"}
 
 
 def test_later_layers_replace_and_remove(tmp_path: Path) -> None:

@@ -85,15 +85,16 @@ def test_the_same_wheels_are_not_asked_for_again(index: Path, blobs: Blobs) -> N
     assert events == []
 
 
-def test_without_the_cache_the_same_wheels_give_the_same_digest(index: Path, tmp_path: Path) -> None:
-    wheel(
-        index,
-        "jacfntest_pure",
-        "1.0",
-        {f"jacfntest_pure/m{n}.py": f"def f(a={{'x', {n}}}): return 'text {n}', f\n" for n in range(20)},
-    )
-    made = [Maker(Blobs(tmp_path / name), silent).wheels(["jacfntest-pure"], TARGET, "/lib")[0] for name in ("one", "two")]
-    assert made[0] == made[1]
+def test_compiled_again_the_same_sources_give_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        for number in range(20):
+            source = tmp_path / name / "lib" / f"m{number}.py"
+            source.parent.mkdir(parents=True, exist_ok=True)
+            source.write_text(f"def f(a={{'x', {number}}}): return 'text {number}', f\n")
+        compile_tree(tmp_path / name)
+    one, two = ({path.name: path.read_bytes() for path in (tmp_path / name).rglob("*.pyc")} for name in ("one", "two"))
+    assert len(one) == 20
+    assert one == two
 
 
 def test_a_wheel_that_is_not_there_for_the_platform_is_named(index: Path, blobs: Blobs) -> None:
@@ -143,6 +144,10 @@ def test_the_layer_of_jacfn_has_the_runtime_without_command_line_and_deployer(bl
     assert not [path for path in files if path.endswith("entry_points.txt")]
 
 
+def test_the_layer_of_jacfn_is_the_same_each_time_it_is_made(blobs: Blobs, tmp_path: Path) -> None:
+    assert Maker(blobs, silent).jacfn() == Maker(Blobs(tmp_path / "other"), silent).jacfn()
+
+
 def test_an_app_is_its_runtime_and_one_small_layer(blobs: Blobs, make_image: MakeImage) -> None:
     runtime = make_image({"/opt/jacfn/lib/a.py": b""}, labels=RUNTIME)
     app = build_app(
@@ -181,11 +186,16 @@ def test_an_app_is_built_on_a_runtime_of_jacfn_only(blobs: Blobs, make_image: Ma
 
 
 def test_no_secret_of_the_environment_reaches_an_image(
-    index: Path, blobs: Blobs, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
+    blobs: Blobs, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("DOCKER_PASSWORD", "JWT_SECRET", "MONGODB_URI", "PIP_INDEX_URL"):
-        monkeypatch.setenv(name, "https://t0p-s3cret@example.com")
-    wheel(index, "jacfntest_pure", "1.0", {"jacfntest_pure.py": ""})
-    app = build_app(make_image({"/a": b""}, labels=RUNTIME), {"src/main.jac": b""}, ["jacfntest-pure"], blobs=blobs)
-    everything = [app.config, app.manifest, *(content for layer in app.layers for content in contents(blobs, layer).values())]
+    for name in ("DOCKER_PASSWORD", "JWT_SECRET", "MONGODB_URI"):
+        monkeypatch.setenv(name, "t0p-s3cret")
+    runtime = make_image({"/a": b""}, labels=RUNTIME)
+    app = build_app(runtime, {"src/main.jac": b""}, blobs=blobs)
+    jacfn = Maker(blobs, silent).jacfn()
+    everything = [
+        app.config,
+        app.manifest,
+        *(content for layer in (*app.layers, jacfn) for content in contents(blobs, layer).values()),
+    ]
     assert not [content for content in everything if b"t0p-s3cret" in content]
