@@ -18,7 +18,7 @@ from jacfn_knative.cluster.parallel import each
 from jacfn_knative.cluster.watch import JOB_LABEL, Watch
 from jacfn_knative.errors import DeployFailed, KnativeError
 from jacfn_knative.manifests import Object, objects
-from jacfn_knative.manifests.kinds import KINDS, KNATIVE_SERVICE, Kind, kind_of, phase
+from jacfn_knative.manifests.kinds import KINDS, KNATIVE_SERVICE, Kind, kind_of, phase, reference
 from jacfn_knative.plan import Change, plan
 from jacfn_knative.report import Event, Report, silent
 
@@ -31,7 +31,9 @@ class Prepared:
 
     app: App
     capabilities: Capabilities
-    changes: tuple[Change, ...]
+    changes: tuple[Change, ...] = field(repr=False)
+    going: tuple[Object, ...] = field(repr=False)
+    """What an earlier destroy is still removing and this deploy makes again."""
     creates_namespace: bool
 
     @property
@@ -63,8 +65,9 @@ def prepare(cluster: Cluster, app: App, capabilities: Capabilities | None = None
     report(Event("check", app.namespace, "rights, owners, ports"))
     preflight.check_access(cluster, app.namespace, _rights(capabilities))
     exists = preflight.namespace_exists(cluster, app.namespace)
-    there = live.owned(cluster, app.namespace, app.name) if exists else []
-    live.check_project(there, app.name, app.namespace, app.project)
+    found = live.owned(cluster, app.namespace, app.name) if exists else []
+    live.check_project(found, app.name, app.namespace, app.project)
+    there = [item for item in found if not live.is_going(item)]
     values = secrets.settle(app, there)
     desired = [secrets.with_data(item, values) for item in objects(app, capabilities, secrets.fingerprints(app, values))]
     kept = live.retained(cluster, app.namespace, app.name) if exists else set()
@@ -74,7 +77,11 @@ def prepare(cluster: Cluster, app: App, capabilities: Capabilities | None = None
         preflight.check_acceptance(cluster, changes)
     else:
         preflight.check_node_port(cluster, changes)
-    return Prepared(app, capabilities, tuple(changes), not exists)
+    names = {reference(item) for item in desired}
+    going = [
+        item for item in found if live.is_going(item) and (reference(item) in names or item["kind"] == "PersistentVolumeClaim")
+    ]
+    return Prepared(app, capabilities, tuple(changes), tuple(going), not exists)
 
 
 def carry_out(
@@ -96,11 +103,10 @@ def carry_out(
         if prepared.creates_namespace:
             _create_namespace(cluster, app.namespace)
             report(Event("apply", f"Namespace/{app.namespace}", "created; a destroy leaves it"))
+        _wait_for_destroy(cluster, prepared.going, report)
         wanted = _afresh(cluster, app, [change for change in prepared.changes if change.action != "delete"], report)
-        # A new node port first: a server that refuses it, or gives it to somebody else just now, has been asked for nothing else yet.
-        ports = [
-            change for change in wanted if change.action == "create" and change.item.get("spec", {}).get("type") == "NodePort"
-        ]
+        # A new node port first: no dry run tells that one is out of range, and nothing else has been written if it is refused.
+        ports = [change for change in wanted if change.action == "create" and _has_node_port(change.item)]
         _write(cluster, ports, applied, report)
         wanted = [change for change in wanted if change not in ports]
         for _, group in groupby(wanted, key=lambda change: phase(change.item)):
@@ -157,10 +163,14 @@ def _write(cluster: Cluster, changes: Sequence[Change], applied: list[str], repo
     each(write, changes)
 
 
+def _has_node_port(item: Object) -> bool:
+    return bool(item.get("spec", {}).get("type") == "NodePort")
+
+
 def _afresh(cluster: Cluster, app: App, changes: Sequence[Change], report: Report) -> list[Change]:
     """Give what an earlier deploy left broken another try; returns the changes, a kept Job that hangs replaced.
 
-    A kubelet that backs off from a pull, or from a crash, waits up to five minutes, and whoever deploys again has mended something.
+    A kubelet that backs off from a pull or a crash waits up to five minutes; whoever deploys again has mended something.
     """
     broken = [pod for pod in live.pods(cluster, app.namespace, app.name) if hangs(pod)]
     jobs = {pod["metadata"]["labels"].get(JOB_LABEL) for pod in broken}
@@ -176,9 +186,19 @@ def _afresh(cluster: Cluster, app: App, changes: Sequence[Change], report: Repor
     ]
 
 
+def _wait_for_destroy(cluster: Cluster, going: Sequence[Object], report: Report) -> None:
+    for item in going:
+        report(Event("wait", reference(item), "an earlier destroy is still removing it"))
+        _wait_until_gone(cluster, item)
+
+
 def _delete_and_wait(cluster: Cluster, item: Object) -> None:
+    cluster.delete(kind_of(item), item["metadata"]["namespace"], item["metadata"]["name"])
+    _wait_until_gone(cluster, item)
+
+
+def _wait_until_gone(cluster: Cluster, item: Object) -> None:
     kind, metadata = kind_of(item), item["metadata"]
-    cluster.delete(kind, metadata["namespace"], metadata["name"])
     wait_until_gone(lambda: [found] if (found := cluster.get(kind, metadata["namespace"], metadata["name"])) else [])
 
 

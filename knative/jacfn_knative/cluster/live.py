@@ -49,5 +49,10 @@ def pods(cluster: Cluster, namespace: str, app_name: str) -> list[Object]:
     return cluster.list(POD, namespace, selector(app_name))
 
 
+def is_going(item: Object) -> bool:
+    """Whether an object is being removed."""
+    return item["metadata"].get("deletionTimestamp") is not None
+
+
 def _controlled(item: Object) -> bool:
     return any(owner.get("controller") for owner in item["metadata"].get("ownerReferences", []))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from jacfn_knative.cluster.connection import Cluster
+from jacfn_knative.cluster.live import is_going
 from jacfn_knative.cluster.parallel import each
 from jacfn_knative.errors import ForeignObject, NotAllowed, PortTaken, Rejected
 from jacfn_knative.manifests.context import APP_LABEL
@@ -65,7 +66,9 @@ def check_foreign_objects(cluster: Cluster, app_name: str, changes: Sequence[Cha
     """Raise ForeignObject if something that would be created exists under its name: by its labels it is not the app's."""
     created = [change.item for change in changes if change.action == "create"]
     found = each(lambda item: cluster.get(kind_of(item), item["metadata"]["namespace"], item["metadata"]["name"]), created)
-    for item in (item for item in found if item is not None):
+    for item in found:
+        if item is None or (is_going(item) and item["metadata"].get("labels", {}).get(APP_LABEL) == app_name):
+            continue
         owner = item["metadata"].get("labels", {}).get(APP_LABEL)
         whose = f"it belongs to the app {owner}" if owner else f"it has no label {APP_LABEL}"
         raise ForeignObject(
