@@ -47,6 +47,10 @@ class _Plan(NamedTuple):
 
 
 _ANY = _Plan(Any, None)
+_PLACE = " - at `"  # what msgspec writes between a message and its place
+_PLAIN = frozenset(
+    {"builtins", "datetime", "decimal", "uuid"}
+)  # modules whose classes msgspec decodes, if it decodes them at all
 
 
 def arguments_type(target: Any, endpoint: Endpoint) -> type[msgspec.Struct]:
@@ -103,9 +107,9 @@ def _problems(kind: Any, body: Any, first: msgspec.ValidationError) -> tuple[Pro
 
 
 def _problem(message: str) -> Problem:
-    """msgspec ends its messages with the place: "Expected `float`, got `str` - at `$.price`"."""
-    text, _, place = message.partition(" - at `")
-    return Problem("body" + place.removesuffix("`").removeprefix("$"), text)
+    """msgspec ends a message with its place: "Expected `float`, got `str` - at `$.price`"; inner places of ours come first."""
+    text, *places = message.split(_PLACE)
+    return Problem("body" + "".join(place.removesuffix("`").removeprefix("$") for place in reversed(places)), text)
 
 
 def _struct(name: str, plans: Mapping[str, _Plan], optional: set[str]) -> type[msgspec.Struct]:
@@ -115,7 +119,10 @@ def _struct(name: str, plans: Mapping[str, _Plan], optional: set[str]) -> type[m
         for field, build in builds.items():
             value = getattr(self, field, msgspec.UNSET)
             if value is not msgspec.UNSET:
-                setattr(self, field, build(value))
+                try:
+                    setattr(self, field, build(value))
+                except (ValueError, TypeError) as error:
+                    raise ValueError(f"{error}{_PLACE}$.{field}`") from error
 
     fields: list[Any] = [
         (field, plan.type | msgspec.UnsetType if plan.type is not Any else Any, msgspec.UNSET)
@@ -144,9 +151,9 @@ class _Planner:
             return self._sequence(origin, arguments)
         if origin is dict and len(arguments) == 2:
             return self._mapping(arguments)
-        if isinstance(declared, type) and _is_object(declared):
-            return self._object(declared)
-        return _Plan(declared, None)
+        if not isinstance(declared, type) or declared.__module__ in _PLAIN or issubclass(declared, Enum):
+            return _Plan(declared, None)
+        return self._object(declared) if dataclasses.is_dataclass(declared) else _ANY
 
     def _object(self, declared: Any) -> _Plan:
         if declared not in self._objects:
@@ -221,10 +228,6 @@ def _decodable(kind: Any) -> bool:
     except (TypeError, NotImplementedError):
         return False
     return True
-
-
-def _is_object(declared: type) -> bool:
-    return dataclasses.is_dataclass(declared) and hasattr(declared, "__jac__") and not issubclass(declared, Enum)
 
 
 def _required(field: dataclasses.Field[Any]) -> bool:

@@ -13,7 +13,7 @@ import importlib.util
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -24,7 +24,7 @@ from jacfn_runtime.errors import ProgramError
 from jacfn_runtime.program import pack
 from jacfn_runtime.program.catalog import Catalog
 from jacfn_runtime.program.compiler import Compiled, compile_program
-from jacfn_runtime.program.dependencies import Carried, carry, installed_closure, runtime_distributions
+from jacfn_runtime.program.dependencies import Carried, carry, installed_closure, normalized, not_installed, runtime_distributions
 from jacfn_runtime.program.include import included
 from jacfn_runtime.program.manifest import MANIFEST, Manifest
 from jacfn_runtime.program.pack import Packed
@@ -66,10 +66,13 @@ def build_bundle(
     named = carried.names if dependencies == "carry" else project.dependencies
     modules = {**jaclang_slice(), **_site_modules(carried.files), **_own_modules(compiled)}
     files = {**_sources(compiled), **_extra_files(entry.absolute().parent, extra), **_below("site", carried.files)}
-    with tempfile.TemporaryDirectory(prefix="jacfn-bundle-") as scratch:
-        draft = Path(scratch) / "bundle"
-        _write(draft, _complete(catalog, files, pack.write(modules), named, Verified(True, "", ())))
-        found = verify(draft, {*runtime_distributions(), *installed_closure(project.dependencies)})
+    _refuse_undeclared(compiled, modules, project)
+    absent = [] if dependencies == "carry" else not_installed(project.dependencies)
+    if absent:
+        tell(f"not tried out, because {', '.join(absent)} of [dependencies] is not installed here")
+        found = Verified(True, "", ())
+    else:
+        found = _try_out(_complete(catalog, files, pack.write(modules), named, Verified(True, "", ())))
     if not found.slim:
         tell(f"the slim loader does not run this program, so each start takes longer: {found.reason}")
     complete = _complete(catalog, files, pack.write(modules, found.compiled), named, found)
@@ -77,6 +80,13 @@ def build_bundle(
         _refuse_large(complete)
     _write(output, complete)
     return msgspec.json.decode(complete[MANIFEST], type=Manifest)
+
+
+def _try_out(files: Mapping[str, bytes]) -> Verified:
+    with tempfile.TemporaryDirectory(prefix="jacfn-bundle-") as scratch:
+        draft = Path(scratch) / "bundle"
+        _write(draft, files)
+        return verify(draft)
 
 
 def _complete(
@@ -143,13 +153,28 @@ def _refuse_taken_names(compiled: Compiled) -> None:
     """A module of the program that is named like one of the runtime's would take its place."""
     runtime = runtime_distributions()
     owners = metadata.packages_distributions()
-    taken = {name for name, owned_by in owners.items() if any(item.lower().replace("_", "-") in runtime for item in owned_by)}
+    taken = {name for name, owned_by in owners.items() if any(normalized(item) in runtime for item in owned_by)}
     for name, module in compiled.modules.items():
         if "." not in name and name in (sys.stdlib_module_names | taken):
             raise ProgramError(
                 f"{module.source.file} is named like the module `{name}` that every function service needs",
                 next_step="Rename the file.",
             )
+
+
+def _refuse_undeclared(compiled: Compiled, modules: Collection[str], project: Project) -> None:
+    """A module that is installed on this machine and that no pod would have."""
+    owners = metadata.packages_distributions()
+    provided = {*runtime_distributions(), *installed_closure(project.dependencies)}
+    for module in compiled.modules.values():
+        for name in sorted(module.source.needs - set(modules)):
+            owned_by = {normalized(owner) for owner in owners.get(name, ())}
+            if owned_by and not owned_by & provided:
+                raise ProgramError(
+                    f"{module.source.file} imports {name}, which a pod does not have",
+                    evidence=f"installed here by {', '.join(sorted(owned_by))}",
+                    next_step="Add it to [dependencies] in jac.toml.",
+                )
 
 
 def _refuse_large(files: Mapping[str, bytes]) -> None:

@@ -141,10 +141,11 @@ def _jac_imports(tree: Any) -> Iterator[Import]:
         for node in module.get_all_sub_nodes(uni.Import):
             if node.code_context != CodeContext.SERVER:
                 continue
+            optional = node.find_parent_of_type(uni.TryStmt) is not None
             if node.from_loc is not None:
-                yield Import(node.from_loc.dot_path_str, tuple(item.name.value for item in node.items))
+                yield Import(node.from_loc.dot_path_str, tuple(item.name.value for item in node.items), optional)
             else:
-                yield from (Import(item.dot_path_str) for item in node.items)
+                yield from (Import(item.dot_path_str, optional=optional) for item in node.items)
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,18 @@ def installed_closure(requirements: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def not_installed(requirements: Iterable[str]) -> list[str]:
+    """The names of those requirements that this environment does not have."""
+    return [name for name in required_names(requirements) if _version(name) is None]
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
 def required_names(requirements: Iterable[str]) -> list[str]:
     """The names of those requirements whose markers hold in a pod, without extras."""
     from packaging.requirements import Requirement

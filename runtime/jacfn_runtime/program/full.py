@@ -4,21 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-from importlib import metadata
 from typing import Any
 
-from jacfn_runtime.errors import BundleMismatch
-from jacfn_runtime.program.manifest import Manifest
 
-
-def start(manifest: Manifest) -> Any:
-    """Import jaclang and answer its runtime module. Raises BundleMismatch for another version than the bundle's."""
-    version = metadata.version("jaclang")
-    if version != manifest.jaclang:
-        raise BundleMismatch(
-            f"The bundle was compiled with jaclang {manifest.jaclang}, and jaclang {version} is installed",
-            next_step=f"Build the bundle again, or install jaclang {manifest.jaclang}.",
-        )
+def start() -> Any:
+    """Import jaclang and answer its runtime module."""
     # Topology indexes are blobs on a root that the last writer wins (facts/jaclang.md 4): wrong with more than one process.
     os.environ["JAC_TOPOLOGY_INDEX"] = "0"
     # jac-scale and its like replace memory, users and server: here these are ours.

@@ -14,7 +14,7 @@ from jacfn_runtime.errors import BundleMismatch, JacfnError, ProgramError
 from jacfn_runtime.program import hooks, slim
 from jacfn_runtime.program.catalog import Catalog
 from jacfn_runtime.program.finder import MAIN_FLAG, BundleFinder
-from jacfn_runtime.program.manifest import Manifest, check_interpreter, read_manifest
+from jacfn_runtime.program.manifest import Manifest, check_interpreter, check_jaclang, read_manifest
 from jacfn_runtime.program.pack import Pack
 from jacfn_runtime.program.scratch import scratch_context
 
@@ -114,6 +114,7 @@ def load(folder: Path, loader: Literal["slim", "full", "auto"] = "auto", told: C
     folder = folder.absolute()
     manifest = read_manifest(folder)
     check_interpreter(manifest)
+    check_jaclang(manifest)
     try:
         pack = Pack(read_code(folder))
     except ValueError as error:
@@ -129,7 +130,7 @@ def load(folder: Path, loader: Literal["slim", "full", "auto"] = "auto", told: C
     runtime: Any = None
     if loader == "slim" or (loader == "auto" and manifest.slim):
         try:
-            runtime = slim.start(pack, str(folder), manifest, step_aside if loader == "auto" else None)
+            runtime = slim.start(pack, str(folder), step_aside if loader == "auto" else None)
         except Exception as error:
             if loader == "slim" or isinstance(error, JacfnError):
                 raise
@@ -139,7 +140,7 @@ def load(folder: Path, loader: Literal["slim", "full", "auto"] = "auto", told: C
     if runtime is None:
         from jacfn_runtime.program import full
 
-        runtime = full.start(manifest)
+        runtime = full.start()
     hooks.install(runtime)
     return Program(manifest, folder, runtime, pack, used, steps)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import sys
 from pathlib import Path
 
 import msgspec
@@ -64,4 +66,25 @@ def check_interpreter(manifest: Manifest) -> None:
             f"The bundle was compiled for Python {manifest.python} and does not fit this interpreter",
             evidence=f"bytecode version {manifest.magic} in the bundle, {magic} here",
             next_step=f"Build the bundle with the interpreter that runs it, or run it with Python {manifest.python}.",
+        )
+
+
+def check_jaclang(manifest: Manifest) -> None:
+    """Raises BundleMismatch if another jaclang is installed than the one that compiled the bundle.
+
+    None at all is no mismatch: the slim loader needs none as long as it lacks nothing.
+    """
+    # A folder's name tells the version in microseconds; importlib.metadata takes longer than the rest of the loader.
+    if any(os.path.isdir(f"{folder}/jaclang-{manifest.jaclang}.dist-info") for folder in sys.path):  # noqa: PTH112
+        return
+    from importlib import metadata
+
+    try:
+        installed = metadata.version("jaclang")
+    except metadata.PackageNotFoundError:
+        return
+    if installed != manifest.jaclang:
+        raise BundleMismatch(
+            f"The bundle was compiled with jaclang {manifest.jaclang}, and jaclang {installed} is installed",
+            next_step=f"Build the bundle again, or install jaclang {manifest.jaclang}.",
         )

@@ -7,6 +7,7 @@ aside. jaclang is pinned to one minor version for this list's sake (design 6.1),
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -41,6 +42,7 @@ _LATE = {"fnmatch", "html", "http.server", "importlib.metadata", "importlib.util
 _CONSTANTS = ("CodeContext", "Constants", "EdgeDir", "colors")
 
 
+@cache
 def jaclang_slice() -> dict[str, Packed]:
     """The slice's modules, their files named `jaclang/...` as in site-packages."""
     import jaclang
@@ -80,7 +82,7 @@ def _trimmed(name: str, tree: ast.Module) -> dict[str, ast.Module]:
             "from jacfn_runtime.program import dispatch\n"
             "return dispatch.helpers(plugin_class, plugin_manager, plugin, _AGGREGATING_HOOKS)",
         )
-    return {name: diet.defer_imports(tree, _LATE)}
+    return {name: diet.document(diet.defer_imports(tree, _LATE))}
 
 
 def _compile(tree: ast.Module, file: str) -> CodeType:

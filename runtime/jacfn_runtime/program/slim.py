@@ -13,15 +13,13 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
-from jacfn_runtime.errors import BundleMismatch
 from jacfn_runtime.program.finder import BundleFinder
-from jacfn_runtime.program.manifest import Manifest
 from jacfn_runtime.program.pack import Pack
 
 Told = Callable[[str], None]
 
 
-def start(pack: Pack, folder: str, manifest: Manifest, told: Told | None) -> Any:
+def start(pack: Pack, folder: str, told: Told | None) -> Any:
     """Import the slice's runtime module and answer it.
 
     `told` hears each module of jaclang that is not in the slice; with None such a module is an ImportError.
@@ -36,7 +34,7 @@ def start(pack: Pack, folder: str, manifest: Manifest, told: Told | None) -> Any
     sys.modules["jaclang"] = package
     BundleFinder(pack, folder, lambda name: name.startswith("jaclang."), lambda module: None).install()
     if told is not None:
-        sys.meta_path.append(StepAside(manifest.jaclang, told))
+        sys.meta_path.append(StepAside(told))
     from jaclang.jac0core import runtime
 
     for name in ("JacRuntime", "JacRuntimeImpl", "JacRuntimeInterface", "plugin_manager"):
@@ -72,8 +70,7 @@ def undo() -> None:
 class StepAside:
     """Asked last: a module of jaclang that nobody has found comes from the installed package, by jaclang's own importer."""
 
-    def __init__(self, version: str, told: Told) -> None:
-        self._version = version
+    def __init__(self, told: Told) -> None:
         self._told = told
         self._importer: Any = None
         self._served: set[str] = set()
@@ -109,12 +106,6 @@ class StepAside:
     def _wake(self) -> Any:
         from importlib import metadata
 
-        installed = metadata.version("jaclang")
-        if installed != self._version:
-            raise BundleMismatch(
-                f"The bundle was compiled with jaclang {self._version}, and jaclang {installed} is installed",
-                next_step=f"Build the bundle again, or install jaclang {self._version}.",
-            )
         root = str(metadata.distribution("jaclang").locate_file("jaclang"))
         for package in ("jaclang", "jaclang.jac0core", "jaclang.runtimelib"):
             if package in sys.modules:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from jacfn_runtime.errors import ProgramError
@@ -22,6 +22,7 @@ class Import:
 
     module: str
     names: tuple[str, ...] = ()
+    optional: bool = False  # inside `try`: the program goes on without it
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Source:
     original: str = ""  # as the author wrote it
     rewrites: tuple[Rewrite, ...] = ()
     annexes: tuple[Source, ...] = ()  # `main.impl.jac` and the like, which are compiled into their module
+    needs: frozenset[str] = frozenset()  # top-level modules outside the program that it imports, unless it can do without
 
     @property
     def is_jac(self) -> bool:
@@ -61,8 +63,11 @@ def collect(entry: Path, imports_of: Callable[[Source], Iterable[Import]], inclu
         source = queue.pop()
         if source.module in found:
             continue
-        found[source.module] = source
-        imports = () if source.text is None else imports_of(source) if source.is_jac else _python_imports(source)
+        imports = list(() if source.text is None else imports_of(source) if source.is_jac else _python_imports(source))
+        needs = {item.module.partition(".")[0] for item in imports if not item.optional}
+        found[source.module] = replace(
+            source, needs=frozenset(name for name in needs if name and find_module(root, name) is None)
+        )
         for name in {target for item in imports for target in _targets(source, item)}:
             if name not in found and (location := find_module(root, name)) is not None:
                 queue.append(_load(root, name, *location))
@@ -146,11 +151,13 @@ def _python_imports(source: Source) -> Iterator[Import]:
         tree = ast.parse(source.text or "")
     except SyntaxError as error:
         raise ProgramError(f"{source.file}:{error.lineno}: {error.msg}", evidence=(error.text or "").rstrip()) from error
+    optional = {inner for node in ast.walk(tree) if isinstance(node, ast.Try) for inner in ast.walk(node)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (Import(alias.name) for alias in node.names)
+            yield from (Import(alias.name, optional=node in optional) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield Import("." * node.level + (node.module or ""), tuple(alias.name for alias in node.names))
+            names = tuple(alias.name for alias in node.names)
+            yield Import("." * node.level + (node.module or ""), names, node in optional)
 
 
 def _module_of(file: str) -> tuple[str, str, bool]:

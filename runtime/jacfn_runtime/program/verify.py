@@ -1,6 +1,6 @@
 """Runs what a bundle ships before it ships: every endpoint is imported and its schema built, under both loaders, with one result.
 
-`verify` starts a process for each loader; the module itself is what they run. Dependencies that a pod would lack are found here.
+`verify` starts a process for each loader; the module itself is what they run.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,18 +28,13 @@ class Verified:
     """Sources that `dataclasses` compiles while the program is loaded: their code can travel in the bundle."""
 
 
-def verify(folder: Path, provided: Collection[str]) -> Verified:
-    """Import every endpoint of the bundle in `folder` under both loaders.
-
-    `provided` are the canonical names of the distributions that a pod has. Raises ProgramError if the program does not import, if
-    it uses another distribution, or if the loaders disagree.
-    """
+def verify(folder: Path) -> Verified:
+    """Import every endpoint of the bundle in `folder` under both loaders. Raises ProgramError if the program does not import."""
     runs = {loader: _start(folder, loader) for loader in ("full", "slim")}
     full = _finish(runs["full"])
     slim = _finish(runs["slim"])
     if "error" in full:
         raise ProgramError(full["error"], evidence=full["evidence"], next_step=full["next_step"])
-    _refuse_missing(full["distributions"], provided)
     if "error" in slim:
         return Verified(False, slim["error"], ())
     if slim["endpoints"] != full["endpoints"]:
@@ -70,16 +64,6 @@ def _finish(process: subprocess.Popen[str]) -> dict[str, Any]:
     return answer
 
 
-def _refuse_missing(used: dict[str, str], provided: Collection[str]) -> None:
-    missing = {name: module for name, module in used.items() if name not in provided}
-    if missing:
-        raise ProgramError(
-            f"The program imports {', '.join(sorted(missing.values()))}, which a pod does not have",
-            evidence=f"installed here as {', '.join(sorted(missing))}",
-            next_step="Add it to [dependencies] in jac.toml.",
-        )
-
-
 def main(folder: str, loader: str) -> None:
     """What the child process runs: one line of JSON on stdout."""
     import dataclasses
@@ -94,7 +78,6 @@ def main(folder: str, loader: str) -> None:
         plain_exec(source, *namespaces)
 
     dataclasses.exec = recording_exec  # type: ignore[attr-defined]  # found before the builtin
-    before = set(sys.modules)
     try:
         program = load(Path(folder), loader)  # type: ignore[arg-type]
         endpoints = {item.id: _facts(program.target(item.id), item) for item in program.catalog.endpoints}
@@ -105,7 +88,6 @@ def main(folder: str, loader: str) -> None:
     else:
         answer = {
             "endpoints": endpoints,
-            "distributions": _distributions(set(sys.modules) - before, Path(folder)),
             "compiled": sorted({source for source in compiled if isinstance(source, str)}),
         }
     sys.stdout.write(f"\n{_MARK}{json.dumps(answer)}\n")
@@ -130,22 +112,6 @@ def _facts(target: Any, endpoint: Any) -> dict[str, Any]:
     fields = {field.name: [str(field.type), field.required] for field in msgspec.structs.fields(kind)}
     is_async = bool(getattr(target, "__jac_async__", False)) or inspect.iscoroutinefunction(target)
     return {"fields": fields, "async": is_async, "module": target.__module__}
-
-
-def _distributions(modules: Collection[str], folder: Path) -> dict[str, str]:
-    """Distributions outside the bundle that the program has brought in: canonical name -> one of its modules."""
-    from importlib import metadata
-
-    from jacfn_runtime.program.dependencies import normalized
-
-    owners = metadata.packages_distributions()
-    found: dict[str, str] = {}
-    for name in sorted(modules):
-        file = getattr(sys.modules.get(name), "__file__", None) or ""
-        top = name.partition(".")[0]
-        if top in owners and not file.startswith(f"{folder}/"):
-            found.setdefault(normalized(owners[top][0]), top)
-    return found
 
 
 if __name__ == "__main__":
