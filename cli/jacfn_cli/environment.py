@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 from jacfn_cli.settings import Settings
 from jacfn_runtime.errors import SettingsError
 
 
-def environment(settings: Settings, bundle: Path, session: str, run_main: bool, isolation: Mapping[str, str]) -> dict[str, str]:
-    """What every process of the program gets. JACFN_SERVE, PORT and JACFN_HOST are up to whoever starts it."""
+def environment(settings: Settings, bundle: Path, session: str, run_main: bool) -> dict[str, str]:
+    """What every process of the program gets. What it serves, where, and in which isolation is up to whoever starts it."""
     database, jwt = settings.database, settings.jwt
     values = {
         "JACFN_BUNDLE": str(bundle),
         "JACFN_APP": settings.kubernetes.app_name,
         "JACFN_LOG": "text",
         "JACFN_MAIN": "1" if run_main else "0",
-        "JACFN_ISOLATION": json.dumps(dict(isolation)) if isolation else "",
         "JACFN_ON_UNAVAILABLE": database.on_unavailable,
         "MONGODB_URI": database.mongodb_uri,
         "REDIS_URL": database.redis_url,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import NoReturn
 from jacfn_cli.bundles import project_bundle
 from jacfn_cli.describe import function_sections
 from jacfn_cli.endpoints import endpoint_table
-from jacfn_cli.environment import environment, laptop_warnings, store_path
+from jacfn_cli.environment import environment, laptop_warnings
 from jacfn_cli.ports import check_free
 from jacfn_cli.printer import Printer
 from jacfn_cli.settings import Settings
@@ -39,13 +40,14 @@ def prepare(entry: Path, settings: Settings, printer: Printer) -> tuple[Catalog,
     """The bundle, and the environment that every process of the program gets; `with entry` has run if it had to."""
     for warning in laptop_warnings(settings):
         printer.warning(warning)
-    store_path(settings, settings.serve.session)  # a bad name is said before anything takes time
+    values = environment(settings, settings.folder, settings.serve.session, settings.serve.main)
+    _check(values)  # before anything that takes time
     bundle, manifest = project_bundle(entry, settings, printer)
-    isolation = {name: str(section.isolation) for name, section in function_sections(settings, manifest.catalog).items()}
-    values = environment(settings, bundle, settings.serve.session, settings.serve.main, isolation)
+    sections = function_sections(settings, manifest.catalog)
+    isolation = {name: section.isolation for name, section in sections.items()}
+    values |= {"JACFN_BUNDLE": str(bundle), "JACFN_ISOLATION": json.dumps(isolation) if isolation else ""}
     values |= {"JACFN_HOST": settings.server.host, "PORT": str(settings.port)}
     env = {**os.environ, **values}
-    _check(env)
     _seed(env)
     return manifest.catalog, env
 
@@ -59,7 +61,7 @@ def address(settings: Settings) -> str:
 
 
 def _check(env: Mapping[str, str]) -> None:
-    """What the server would refuse is refused here, in this process and before anything starts."""
+    """What the server would refuse is refused here."""
     from jacfn_runtime.identity.secret import signing_secret
     from jacfn_runtime.settings import Settings as ServiceSettings
 

@@ -122,7 +122,7 @@ def test_main_is_on_by_default_and_reaches_the_process(tmp_path: Path) -> None:
     settings = read_settings(tmp_path, {})
     assert settings.serve.main is True
     for run_main, value in ((True, "1"), (False, "0")):
-        assert environment(settings, tmp_path, "", run_main, {})["JACFN_MAIN"] == value
+        assert environment(settings, tmp_path, "", run_main)["JACFN_MAIN"] == value
 
 
 def test_without_a_filename_it_is_main_jac_or_jac_tomls_entry_point(project: Path) -> None:
@@ -307,15 +307,15 @@ def test_a_setting_of_jac_toml_reaches_the_process_under_its_variable(
     tmp_path: Path, toml: str, env: dict[str, str], variable: str, value: str
 ) -> None:
     (tmp_path / "jac.toml").write_text(toml)
-    assert environment(read_settings(tmp_path, env), tmp_path, "", True, {})[variable] == value
+    assert environment(read_settings(tmp_path, env), tmp_path, "", True)[variable] == value
 
 
 def test_shelf_db_path_has_the_documents_default_and_names_the_file(tmp_path: Path) -> None:
-    assert environment(read_settings(tmp_path, {}), tmp_path, "", True, {})["SHELF_DB_PATH"] == str(
+    assert environment(read_settings(tmp_path, {}), tmp_path, "", True)["SHELF_DB_PATH"] == str(
         tmp_path / ".jac" / "data" / "anchor_store.db"
     )
     (tmp_path / "jac.toml").write_text("[plugins.scale.database]\nshelf_db_path = 'data/g.db'")
-    assert environment(read_settings(tmp_path, {}), tmp_path, "", True, {})["SHELF_DB_PATH"] == str(tmp_path / "data" / "g.db")
+    assert environment(read_settings(tmp_path, {}), tmp_path, "", True)["SHELF_DB_PATH"] == str(tmp_path / "data" / "g.db")
 
 
 def test_the_server_listens_on_loopback_unless_told_otherwise(tmp_path: Path) -> None:

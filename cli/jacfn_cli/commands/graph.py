@@ -56,7 +56,7 @@ def _inspect(printer: Printer, filename: str | None, session: str | None, profil
 
     _, settings = open_entry(filename, printer, profile, {"serve.session": session})
     settings.need("plugins.scale.database")
-    store = Settings.read(environment(settings, settings.folder, settings.serve.session, run_main=False, isolation={}))
+    store = Settings.read(environment(settings, settings.folder, settings.serve.session, run_main=False))
     if store.embedded and not store.shelf_db_path.is_file():
         raise JacfnError(
             f"There is no graph yet: {store.shelf_db_path} does not exist",

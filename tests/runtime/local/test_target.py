@@ -82,6 +82,16 @@ def target(tmp_path: Path) -> Iterator[Callable[..., Running]]:
         running.end()
 
 
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One target for tests that need nothing special; each of them has an endpoint of its own."""
+    endpoints = ("walker/make", "function/sum", "walker/whole", "walker/first", "walker/held", "walker/fragile", "walker/broken")
+    started = Running(endpoints, 60, {"STUB_FAILS": "walker/broken"}, tmp_path_factory.mktemp("target"))
+    started.seen("Listening")
+    yield started
+    started.end()
+
+
 Start = Callable[..., Running]
 
 
@@ -97,8 +107,7 @@ def gone(pid: int, seconds: float = 10) -> bool:
     return not alive(pid)
 
 
-def test_a_request_reaches_its_endpoint_by_path_or_by_host_and_everything_else_the_gateway(target: Start) -> None:
-    running = target("walker/make", "function/sum")
+def test_a_request_reaches_its_endpoint_by_path_or_by_host_and_everything_else_the_gateway(running: Running) -> None:
     assert running.request("/walker/make").json()["serves"] == "walker/make"
     assert running.request("/walker/make/0123").json()["serves"] == "walker/make"
     assert running.request("/function/sum").json()["serves"] == "function/sum"
@@ -107,25 +116,23 @@ def test_a_request_reaches_its_endpoint_by_path_or_by_host_and_everything_else_t
     assert running.request("/walker/none").json()["serves"] == "gateway"
 
 
-def test_a_request_passes_whole_with_method_query_host_body_and_the_clients_address(target: Start) -> None:
-    running = target("walker/make")
-    said = running.request("/walker/make?a=%20b", "PUT", content=b"x" * 300_000, headers={"X-Forwarded-For": "10.0.0.9"}).json()
+def test_a_request_passes_whole_with_method_query_host_body_and_the_clients_address(running: Running) -> None:
+    said = running.request("/walker/whole?a=%20b", "PUT", content=b"x" * 300_000, headers={"X-Forwarded-For": "10.0.0.9"}).json()
     assert said["method"] == "PUT"
-    assert said["path"] == "/walker/make?a=%20b"
+    assert said["path"] == "/walker/whole?a=%20b"
     assert said["host"] == running.url.removeprefix("http://")
     assert said["size"] == 300_000
     assert said["for"] == ["10.0.0.9", "127.0.0.1"]
 
 
-def test_an_endpoint_has_no_process_before_its_first_request_and_one_after(target: Start) -> None:
-    running = target("walker/make", "walker/other")
-    assert [event["service"] for event in running.seen("Woke")] == ["gateway"]
-    first, second = running.request("/walker/make").json(), running.request("/walker/make").json()
+def test_an_endpoint_has_no_process_before_its_first_request_and_one_after(running: Running) -> None:
+    assert not [event for event in running.events if event.get("service") == "walker/first"]
+    first, second = running.request("/walker/first").json(), running.request("/walker/first").json()
     assert first["pid"] == second["pid"]
-    cold, warm = running.seen("Called", "walker/make", count=2)
+    cold, warm = running.seen("Called", "walker/first", count=2)
     assert (cold["cold"], warm["cold"]) == (True, False)
     assert cold["seconds"] > warm["seconds"] > 0
-    assert [event["service"] for event in running.seen("Woke", count=2)] == ["gateway", "walker/make"]
+    assert len(running.seen("Woke", "walker/first")) == 1
 
 
 def test_an_idle_endpoint_sleeps_wakes_again_and_the_gateway_never_sleeps(target: Start) -> None:
@@ -139,10 +146,9 @@ def test_an_idle_endpoint_sleeps_wakes_again_and_the_gateway_never_sleeps(target
     assert [event["service"] for event in running.seen("Woke", "gateway")] == ["gateway"]
 
 
-def test_requests_that_come_during_a_wake_are_held_and_share_one_process(target: Start) -> None:
-    running = target("walker/make")
+def test_requests_that_come_during_a_wake_are_held_and_share_one_process(running: Running) -> None:
     with ThreadPoolExecutor(20) as pool:
-        answers = [answer.json()["pid"] for answer in pool.map(lambda _: running.request("/walker/make"), range(20))]
+        answers = [answer.json()["pid"] for answer in pool.map(lambda _: running.request("/walker/held"), range(20))]
     assert len(set(answers)) == 1
 
 
@@ -151,22 +157,19 @@ def test_a_process_with_a_request_in_flight_is_not_idle(target: Start) -> None:
     assert running.request("/walker/make/slow").status_code == 200
 
 
-def test_a_crash_is_reported_with_its_last_lines_and_answered_502_and_the_next_request_wakes_anew(target: Start) -> None:
-    running = target("walker/make")
-    answer = running.request("/walker/make/crash")
+def test_a_crash_is_reported_with_its_last_lines_and_answered_502_and_the_next_request_wakes_anew(running: Running) -> None:
+    answer = running.request("/walker/fragile/crash")
     assert (answer.status_code, answer.json()["error"]["code"]) == (502, "UNAVAILABLE")
-    (crash,) = running.seen("Crashed", "walker/make")
+    (crash,) = running.seen("Crashed", "walker/fragile")
     assert (crash["what"], crash["tail"]) == ("it ended with 3", ["about to crash"])
-    assert running.request("/walker/make").status_code == 200
+    assert running.request("/walker/fragile").status_code == 200
 
 
-def test_an_endpoint_that_crashes_at_its_start_answers_503_with_retry_after_at_once(target: Start) -> None:
-    running = target("walker/make", "walker/fine", STUB_FAILS="walker/make")
-    answer = running.request("/walker/make")
+def test_an_endpoint_that_crashes_at_its_start_answers_503_with_retry_after_at_once(running: Running) -> None:
+    answer = running.request("/walker/broken")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
-    assert answer.json()["error"]["message"] == "walker/make cannot answer: it ended with 7 at its start"
-    assert running.seen("Crashed")[0]["tail"] == ["first line", "No module named nothing"]
-    assert running.request("/walker/fine").status_code == 200
+    assert answer.json()["error"]["message"] == "walker/broken cannot answer: it ended with 7 at its start"
+    assert running.seen("Crashed", "walker/broken")[0]["tail"] == ["first line", "No module named nothing"]
 
 
 def test_a_gateway_that_crashes_at_its_start_ends_the_target_with_the_reason(tmp_path: Path) -> None:
