@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from jacfn_knative.cluster.addresses import Address, Row
 from jacfn_knative.cluster.connection import Cluster, connect
-from jacfn_knative.cluster.deploy import Deployed, Prepared, carry_out, deploy, prepare
+from jacfn_knative.cluster.deploy import Deployed, carry_out, deploy
 from jacfn_knative.cluster.destroy import destroy, inventory
 from jacfn_knative.cluster.discover import discover
+from jacfn_knative.cluster.prepare import Prepared, prepare
 
 __all__ = [
     "Address",

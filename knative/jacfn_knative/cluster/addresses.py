@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from jacfn_knative.cluster.parallel import each
 from jacfn_knative.cluster.preflight import SERVICE
 from jacfn_knative.errors import ClusterError
 from jacfn_knative.manifests.context import ENDPOINT
-from jacfn_knative.manifests.gateway import front_name
+from jacfn_knative.manifests.gateway import front_name, has_front
 from jacfn_knative.manifests.kinds import KNATIVE_SERVICE, Object, kind_of
 
 
@@ -56,30 +56,38 @@ def service_rows(app: App, capabilities: Capabilities, ready: Mapping[str, Objec
     return sorted(each(row, wanted), key=lambda found: (found.id == "gateway", found.id)) if capabilities.knative else []
 
 
-def front_addresses(cluster: Cluster, app: App, capabilities: Capabilities) -> tuple[list[Address], list[str]]:
-    """The URLs of the Service in front of the app, asked, and what people should know about them."""
-    service = cluster.get(SERVICE, app.namespace, front_name(app.name))
+def front_addresses(cluster: Cluster, app: App, capabilities: Capabilities) -> list[Address]:
+    """The URLs of the Service in front of the app, asked; [] if it has none."""
+    service = cluster.get(SERVICE, app.namespace, front_name(app.name)) if has_front(app, capabilities) else None
     if service is None:
-        return [], [
-            "The gateway may sleep, so there is no node port."
-        ] if capabilities.knative and not app.gateway_min_scale else []
-    serves = "gateway" if capabilities.knative else "all"
-    notes = (
-        [] if capabilities.knative or capabilities.metrics_server else ["No metrics-server: the autoscaler cannot see any load."]
-    )
+        return []
     if service["spec"]["type"] == "LoadBalancer":
-        hosts = [entry.get("hostname") or entry["ip"] for entry in service["status"].get("loadBalancer", {}).get("ingress", [])]
-        waiting = f"The load balancer is being made: kubectl get service {front_name(app.name)} -n {app.namespace}"
-        return [Address(f"http://{host}", None, "a new load balancer needs minutes") for host in hosts], notes + (
-            [] if hosts else [waiting]
-        )
+        found = service["status"].get("loadBalancer", {}).get("ingress", [])
+        hosts = [str(entry.get("hostname") or entry["ip"]) for entry in found]
+        return [Address(f"http://{host}", None, "a new load balancer answers after some minutes") for host in hosts]
     port = service["spec"]["ports"][0]["nodePort"]
-    for host in ("localhost", *_nodes(cluster)):
-        if verify.reachable(host, port):
-            url = f"http://{host}:{port}"
-            checked = verify.check(url, app.name, app.bundle.hash, serves)
-            return [Address(url, checked.ok, checked.note)], notes
-    return [Address(f"http://localhost:{port}", None, "no node's port is reachable from here")], notes
+    serves = "gateway" if capabilities.knative else "all"
+    reachable = [host for host in ("localhost", *_nodes(cluster)) if verify.reachable(host, port)]
+    for host in reachable:  # somebody else may have this port on this machine
+        if verify.check(f"http://{host}:{port}", app.name, app.bundle.hash, serves, patience=2).ok:
+            return [Address(f"http://{host}:{port}", True)]
+    if reachable in ([], ["localhost"]):
+        return [Address(f"http://localhost:{port}", None, "no node's port is reachable from here")]
+    url = f"http://{reachable[-1]}:{port}"
+    checked = verify.check(url, app.name, app.bundle.hash, serves)
+    return [Address(url, checked.ok, checked.note)]
+
+
+def notes(app: App, capabilities: Capabilities, addresses: Sequence[Address]) -> list[str]:
+    """What people should know about how the app is reached and scales."""
+    found = []
+    if capabilities.knative and not app.gateway_min_scale:
+        found.append("The gateway may sleep (gateway_min_scale = 0), so it has no node port: nothing behind one could wake it.")
+    if not capabilities.knative and not capabilities.metrics_server:
+        found.append("The cluster has no metrics-server: the autoscaler sees no load and keeps the number of pods.")
+    if capabilities.eks and not addresses:
+        found.append(f"The load balancer is being made: kubectl get service {front_name(app.name)} -n {app.namespace}")
+    return found
 
 
 def _serves(item: Object) -> list[str]:

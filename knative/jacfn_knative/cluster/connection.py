@@ -127,7 +127,10 @@ class Cluster:
         try:
             answer: Object = self.request("post", path, item, query=[("fieldManager", MANAGER)])
         except Rejected as error:
-            raise named(error, item) from None
+            refusal = named(error, item)
+            if error.status == 409:
+                refusal.next_step = "Another deploy of this app is running: wait for it, then deploy again."
+            raise refusal from None
         return answer
 
     def delete(self, kind: Kind, namespace: str, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""A deploy: first everything that only reads (`prepare`), then everything that writes (`carry_out`)."""
+"""A deploy's writes: phase by phase, each one ready before the next, then one request through every URL, then the removals."""
 
 from __future__ import annotations
 
@@ -7,39 +7,23 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from jacfn_knative.app import App
-from jacfn_knative.capabilities import Capabilities, Mode
-from jacfn_knative.cluster import live, preflight, secrets
-from jacfn_knative.cluster.addresses import Address, Row, front_addresses, service_rows
+from jacfn_knative.capabilities import Mode
+from jacfn_knative.cluster import live
+from jacfn_knative.cluster.addresses import Address, Row, front_addresses, notes, service_rows
 from jacfn_knative.cluster.connection import Cluster
 from jacfn_knative.cluster.destroy import wait_until_gone
-from jacfn_knative.cluster.discover import discover
 from jacfn_knative.cluster.explain import hangs
 from jacfn_knative.cluster.parallel import each
+from jacfn_knative.cluster.prepare import Prepared, prepare
 from jacfn_knative.cluster.watch import JOB_LABEL, Watch
 from jacfn_knative.errors import DeployFailed, KnativeError
-from jacfn_knative.manifests import Object, objects
-from jacfn_knative.manifests.kinds import KINDS, KNATIVE_SERVICE, Kind, kind_of, phase, reference
-from jacfn_knative.plan import Change, plan
+from jacfn_knative.manifests import Object
+from jacfn_knative.manifests.context import COMPONENT_LABEL
+from jacfn_knative.manifests.kinds import PHASES, kind_of, phase, reference
+from jacfn_knative.plan import Change
 from jacfn_knative.report import Event, Report, silent
 
 READY_SECONDS = 300.0  # for each phase: a slow pull of an image fits, a pod that hangs does not hold a pipeline for ever
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """Everything that is known before the first write. `changes` have the values of Secrets in them: never print their items."""
-
-    app: App
-    capabilities: Capabilities
-    changes: tuple[Change, ...] = field(repr=False)
-    going: tuple[Object, ...] = field(repr=False)
-    """What an earlier destroy is still removing and this deploy makes again."""
-    creates_namespace: bool
-
-    @property
-    def writes(self) -> tuple[Change, ...]:
-        """What will be written, in order; empty for an unchanged redeploy."""
-        return tuple(change for change in self.changes if change.action != "keep")
 
 
 @dataclass(frozen=True)
@@ -54,34 +38,6 @@ class Deployed:
     counts: dict[str, int] = field(default_factory=dict)
     """Action -> number of objects."""
     notes: tuple[str, ...] = ()
-
-
-def prepare(cluster: Cluster, app: App, capabilities: Capabilities | None = None, report: Report = silent) -> Prepared:
-    """Find out what a deploy would do, and everything that forbids it. Writes nothing.
-
-    Raises NotAllowed, ForeignApp, ForeignObject, PortTaken, Rejected, Refused, InvalidApp, NoCluster, ClusterError.
-    """
-    capabilities = capabilities or discover(cluster)
-    report(Event("check", app.namespace, "rights, owners, ports"))
-    preflight.check_access(cluster, app.namespace, _rights(capabilities))
-    exists = preflight.namespace_exists(cluster, app.namespace)
-    found = live.owned(cluster, app.namespace, app.name) if exists else []
-    live.check_project(found, app.name, app.namespace, app.project)
-    there = [item for item in found if not live.is_going(item)]
-    values = secrets.settle(app, there)
-    desired = [secrets.with_data(item, values) for item in objects(app, capabilities, secrets.fingerprints(app, values))]
-    kept = live.retained(cluster, app.namespace, app.name) if exists else set()
-    changes = plan(desired, there, kept)
-    if exists:
-        preflight.check_foreign_objects(cluster, app.name, changes)
-        preflight.check_acceptance(cluster, changes)
-    else:
-        preflight.check_node_port(cluster, changes)
-    names = {reference(item) for item in desired}
-    going = [
-        item for item in found if live.is_going(item) and (reference(item) in names or item["kind"] == "PersistentVolumeClaim")
-    ]
-    return Prepared(app, capabilities, tuple(changes), tuple(going), not exists)
 
 
 def carry_out(
@@ -109,7 +65,7 @@ def carry_out(
         ports = [change for change in wanted if change.action == "create" and _has_node_port(change.item)]
         _write(cluster, ports, applied, report)
         wanted = [change for change in wanted if change not in ports]
-        for _, group in groupby(wanted, key=lambda change: phase(change.item)):
+        for _, group in groupby(wanted, key=_phase):
             changes = list(group)
             _write(cluster, changes, applied, report)
             ready |= Watch(cluster, app.namespace, app.name, report, ready_seconds).until_ready(changes)
@@ -137,14 +93,6 @@ def deploy(
     return carry_out(cluster, prepared, report, ready_seconds=ready_seconds, ingress_address=ingress_address)
 
 
-def _rights(capabilities: Capabilities) -> list[tuple[Kind, str]]:
-    """What a deploy does, as kinds and verbs."""
-    kinds = [kind for kind in KINDS if kind != KNATIVE_SERVICE or capabilities.knative]
-    made_by_others = [live.POD, live.REPLICA_SET, *([live.REVISION] if capabilities.knative else [])]
-    rights = [(kind, verb) for kind in kinds for verb in ("list", "get", "create", "patch", "delete")]
-    return rights + [(kind, "list") for kind in made_by_others] + [(live.POD, "delete")]
-
-
 def _write(cluster: Cluster, changes: Sequence[Change], applied: list[str], report: Report) -> None:
     def write(change: Change) -> None:
         item = change.item
@@ -161,6 +109,14 @@ def _write(cluster: Cluster, changes: Sequence[Change], applied: list[str], repo
         report(Event("apply", change.reference, ", ".join((change.action, *change.reasons))))
 
     each(write, changes)
+
+
+def _phase(change: Change) -> int:
+    """A new gateway starts together with the functions; one that serves already changes after them, so that it never leads to
+    what is not there."""
+    if change.action == "create" and change.item["metadata"]["labels"][COMPONENT_LABEL] == "gateway":
+        return PHASES["function"]
+    return phase(change.item)
 
 
 def _has_node_port(item: Object) -> bool:
@@ -214,7 +170,7 @@ def _verify(cluster: Cluster, prepared: Prepared, ready: dict[str, Object], repo
     app, capabilities = prepared.app, prepared.capabilities
     report(Event("verify", app.name, "one request through each URL"))
     rows = service_rows(app, capabilities, ready, ingress)
-    addresses, notes = front_addresses(cluster, app, capabilities)
+    addresses = front_addresses(cluster, app, capabilities)
     asked = [(found.url, found.verified, found.note) for found in rows]
     asked += [(found.url, found.verified, found.note) for found in addresses]
     failed = [f"{url}: {note}" for url, verified, note in asked if verified is False]
@@ -227,7 +183,7 @@ def _verify(cluster: Cluster, prepared: Prepared, ready: dict[str, Object], repo
     counts: dict[str, int] = {}
     for change in prepared.changes:
         counts[change.action] = counts.get(change.action, 0) + 1
-    return Deployed(capabilities.mode, tuple(rows), tuple(addresses), counts, tuple(notes))
+    return Deployed(capabilities.mode, tuple(rows), tuple(addresses), counts, tuple(notes(app, capabilities, addresses)))
 
 
 def _create_namespace(cluster: Cluster, namespace: str) -> None:

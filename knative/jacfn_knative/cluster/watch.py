@@ -53,6 +53,7 @@ class Watch:
     ready: dict[str, Object] = field(default_factory=dict)
     said: dict[str, str] = field(default_factory=dict)
     false_since: dict[str, float] = field(default_factory=dict)
+    newest: dict[str, list[Object]] = field(default_factory=dict)
     ending: bool = False
     started: float = field(default_factory=time.monotonic)
 
@@ -96,7 +97,8 @@ class Watch:
                 self.ready[name] = item
                 self.report(Event("ready", subject(change.item), f"{self.waited:.1f} s"))
             else:
-                self._judge(name, item, pods_of(item, pods))
+                self.newest[name] = pods_of(item, pods)
+                self._judge(name, item, self.newest[name])
 
     def _is_ready(self, item: Object, change: Change) -> bool:
         if kind_of(item) != KNATIVE_SERVICE:
@@ -160,6 +162,9 @@ class Watch:
             next_step="Mend it and deploy again; `jac start` runs the same blocks on this machine.",
         )
 
+    def _last_words(self, pod: Object) -> str:
+        return self.cluster.log(self.namespace, pod["metadata"]["name"], pod["spec"]["containers"][0]["name"], 5)
+
     def _timeout(self) -> DeployFailed:
         names = {name.partition("/")[2] for name in self.pending}
         try:
@@ -169,6 +174,7 @@ class Watch:
         except ClusterError as error:
             warnings = [f"No events: {error.what}"]
         lines = [f"{subject(change.item)}: {self.said.get(name, 'not seen yet')}" for name, change in self.pending.items()]
+        lines += [log for name in self.pending for pod in self.newest.get(name, [])[:1] if (log := self._last_words(pod))]
         return DeployFailed(
             f"Not ready after {self.seconds:.0f} s: {', '.join(subject(change.item) for change in self.pending.values())}",
             evidence="\n".join([*lines, *warnings]),

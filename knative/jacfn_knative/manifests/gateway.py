@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from jacfn_knative.app import Knobs
+from jacfn_knative.app import App, Knobs
+from jacfn_knative.capabilities import Capabilities
 from jacfn_knative.manifests import pods
 from jacfn_knative.manifests.context import Context
 from jacfn_knative.manifests.function import knative_service, serving
@@ -29,8 +30,6 @@ def objects(context: Context) -> list[Object]:
     service = knative_service(
         context, context.metadata(app.name, "gateway"), template, pods.container(context, env, **serving(context)), knobs, timeout
     )
-    if not app.gateway_min_scale:  # the port bypasses the activator: nobody would wake a gateway that sleeps
-        return [service]
     return [service, *front_service(context, {"serving.knative.dev/service": app.name}, QUEUE_PROXY_PORT)]
 
 
@@ -42,9 +41,9 @@ def routes(context: Context) -> dict[str, str]:
 
 
 def front_service(context: Context, selector: dict[str, str], target_port: int) -> list[Object]:
-    """`<app>-service`: a NodePort Service (a Network Load Balancer on EKS); nothing for node port 0 elsewhere."""
+    """`<app>-service`: a NodePort Service, a Network Load Balancer on EKS; [] if the app has none."""
     app, eks = context.app, context.capabilities.eks
-    if not app.node_port and not eks:
+    if not has_front(app, context.capabilities):
         return []
     metadata = context.metadata(front_name(app.name), "front")
     port: Object = {"name": "http", "port": 80, "targetPort": target_port, "protocol": "TCP"}
@@ -57,6 +56,14 @@ def front_service(context: Context, selector: dict[str, str], target_port: int) 
         port["nodePort"] = app.node_port
     spec = {"type": "LoadBalancer" if eks else "NodePort", "selector": selector, "ports": [port]}
     return [{"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}]
+
+
+def has_front(app: App, capabilities: Capabilities) -> bool:
+    """Whether there is a Service in front of the app.
+
+    With Knative its port bypasses the activator, so nobody would wake a gateway that may sleep.
+    """
+    return bool(app.node_port or capabilities.eks) and bool(app.gateway_min_scale or not capabilities.knative)
 
 
 def front_name(app_name: str) -> str:
