@@ -10,6 +10,7 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+from jacfn_knative.errors import ImageError
 from jacfn_knative.image.blobs import Blobs
 from jacfn_knative.image.layer import TIME
 from jacfn_knative.image.model import OCI_INDEX, Descriptor, Image, canonical
@@ -17,7 +18,7 @@ from jacfn_knative.image.reference import Reference
 
 
 def write_archive(image: Image, name: Reference, path: Path, blobs: Blobs) -> None:
-    """Write the archive; all layers must be in the cache. The file appears when it is complete. Raises OSError."""
+    """Write the archive; all layers must be in the cache. The file appears when it is complete. Raises ImageError."""
     part = path.with_name(f"{path.name}.part")
     try:
         with tarfile.open(part, "w", format=tarfile.PAX_FORMAT) as tar:
@@ -26,6 +27,8 @@ def write_archive(image: Image, name: Reference, path: Path, blobs: Blobs) -> No
             for digest in dict.fromkeys(layer.blob.digest for layer in image.layers):  # two layers may be the same blob
                 _add(tar, _blob(digest), blobs.path(digest))
         part.replace(path)
+    except OSError as error:
+        raise ImageError(f"The archive {path} cannot be written", evidence=str(error)) from error
     finally:
         part.unlink(missing_ok=True)
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jacfn_knative.errors import ImageError
 from jacfn_knative.image.errors import RegistryFault
 from jacfn_knative.image.registry import CHUNK
 
@@ -82,9 +83,16 @@ class Blobs:
 
     @contextlib.contextmanager
     def new(self) -> Iterator[Path]:
-        """A file to write a blob to that `adopt` then takes; removed if it does not."""
-        self.path("").mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=self.folder / "blobs", prefix="part-")
+        """A file to write a blob to that `adopt` then takes; removed if it does not. Raises ImageError if there can be none."""
+        try:
+            self.path("").mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=self.folder / "blobs", prefix="part-")
+        except OSError as error:
+            raise ImageError(
+                f"The cache for images cannot be written: {self.folder}",
+                evidence=str(error),
+                next_step="Set JACFN_CACHE to a folder that can.",
+            ) from error
         os.close(handle)
         try:
             yield Path(name)

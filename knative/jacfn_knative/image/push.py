@@ -103,7 +103,7 @@ def save(
 ) -> None:
     """Write an image to an archive for `ctr images import`, `kind load image-archive`, `minikube image load`, `docker load`.
 
-    `reference` is the name that the image will have there. Raises BadReference, RegistryError, and OSError for the file.
+    `reference` is the name that the image will have there. Raises ImageError.
     """
     name = Reference.parse(reference)
     with Source(keychain, blobs, report) as source:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import email.parser
 import importlib.metadata
 import importlib.util
+import os
 import subprocess
 import sys
 import zipfile
@@ -104,7 +105,14 @@ def _download(requirements: list[str], target: Target, folder: Path) -> None:
     command += [f"--abi={abi}" for abi in (f"cp{target.minor.replace('.', '')}", "abi3", "none")]
     command += [f"--platform={tag}" for tag in target.wheel_platforms]
     try:
-        done = subprocess.run([*command, *requirements], capture_output=True, text=True, timeout=_SECONDS, check=False)
+        done = subprocess.run(
+            [*command, *requirements],
+            env=os.environ | {"PIP_REQUIRE_VIRTUALENV": "0"},  # nothing is installed here
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            check=False,
+        )
     except subprocess.TimeoutExpired as error:
         raise WheelsUnavailable(f"pip did not get the wheels within {_SECONDS:.0f} s") from error
     if done.returncode:

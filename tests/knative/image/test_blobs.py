@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from jacfn_knative.errors import ImageError
 from jacfn_knative.image.blobs import Blobs, default_folder
 from jacfn_knative.image.errors import RegistryFault
 from jacfn_knative.image.model import digest_of
@@ -68,6 +69,13 @@ def test_use_keeps_a_blob(blobs: Blobs) -> None:
 
 def test_an_empty_cache_can_be_pruned(blobs: Blobs) -> None:
     assert blobs.prune() == 0
+
+
+def test_a_cache_that_cannot_be_written_is_told_with_the_way_to_another(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ImageError, match="cannot be written") as refused:
+        Blobs(tmp_path / "file" / "cache").add(digest_of(b""), [])
+    assert "JACFN_CACHE" in refused.value.next_step
 
 
 def test_the_folder_can_be_chosen() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import servers
+from jacfn_knative.errors import ImageError
 from jacfn_knative.image.blobs import Blobs
 from jacfn_knative.image.errors import ImageNotFound, PlatformMissing, RegistryFault, RegistryUnreachable
 from jacfn_knative.image.model import Image, Process, digest_of, extend
@@ -134,7 +135,12 @@ def test_saving_fetches_what_lies_in_a_registry(registry: str, blobs: Blobs, mak
         assert f"blobs/sha256/{image.layers[0].blob.digest[7:]}" in tar.getnames()
 
 
-def test_an_archive_that_cannot_be_written_leaves_no_half_of_it(blobs: Blobs, make_image: MakeImage, tmp_path: Path) -> None:
+def test_an_archive_is_written_where_there_is_a_folder_for_it(blobs: Blobs, make_image: MakeImage, tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="cannot be written"):
+        save(make_image({"/a": b"a"}), "dev.local/shop:1", tmp_path / "no" / "folder.tar", blobs=blobs)
+
+
+def test_an_archive_whose_layers_are_gone_leaves_no_half_of_it(blobs: Blobs, make_image: MakeImage, tmp_path: Path) -> None:
     image = make_image({"/a": b"a"})
     blobs.path(image.layers[0].blob.digest).unlink()
     with pytest.raises(RegistryFault, match="no longer in the cache"):
