@@ -19,6 +19,7 @@ from pymongo.errors import ConnectionFailure, PyMongoError, ServerSelectionTimeo
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import Primary
 
+from jacfn_runtime.memory import mongo_cache
 from jacfn_runtime.memory.breaker import Breaker
 from jacfn_runtime.memory.errors import Conflict, StoreError, StoreUnavailable
 from jacfn_runtime.memory.mongo_client import DEFAULT_DATABASE, NAME, Counter, connect, translated
@@ -124,6 +125,30 @@ class MongoStore:
         except StoreError as error:
             return str(error)
         return "ok"
+
+    def tiers(self) -> dict[str, str]:
+        """See Store.tiers."""
+        return {self.name: self.health()}
+
+    def store_id(self) -> str:
+        """See Truth.store_id."""
+        with self.using():
+            return str((self._stamp or {})["id"])
+
+    def cache_life(self) -> str | None:
+        """See Truth.cache_life."""
+        with self.using():
+            return mongo_cache.life(self.database)
+
+    def open_cache(self, life: str, instead_of: str | None) -> bool:
+        """See Truth.open_cache."""
+        with self.using():
+            return mongo_cache.open_cache(self.database, life, instead_of)
+
+    def close_cache(self) -> float:
+        """See Truth.close_cache."""
+        with self.using():
+            return mongo_cache.close_cache(self.database)
 
     def close(self) -> None:
         """Close every connection; the next use would open new ones."""

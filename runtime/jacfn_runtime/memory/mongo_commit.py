@@ -1,13 +1,14 @@
 """One change set as one MongoDB transaction: snapshot reads, majority and journal.
 
-* Every check is the filter of a write, so that MongoDB's own write conflicts guard it: snapshot isolation lets two transactions
-  read each other's old values, never write the same document. A document that was only relied on gets its `guard` written.
+* Every check is the filter of a write, so that MongoDB's own write conflicts guard it: snapshot isolation lets two
+  transactions read each other's old values, never write the same document. A document that was only relied on gets its
+  `guard` written.
 * The number of commands does not depend on the number of documents: one bulkWrite (MongoDB 8), or at most one per collection
   and kind of write (MongoDB 7), then the commit.
-* A transaction that collides with another one is sent again as it is: its filters are evaluated anew, so either nothing that it
-  relied on has changed (blind appends: it merges), or a filter finds no document and the caller hears Conflict.
-* Sending again is safe also when the outcome of a commit is unknown: each change set carries a commit record with an id of its
-  own, which can be inserted once. Whoever finds the record there knows that an earlier try was applied.
+* A transaction that collides with another one is sent again as it is: its filters are evaluated anew, so either nothing that
+  it relied on has changed (blind appends: it merges), or a filter finds no document and the caller hears Conflict.
+* Sending again is safe also when the outcome of a commit is unknown: each change set carries a commit record with an id of
+  its own, which can be inserted once. Whoever finds the record there knows that an earlier try was applied.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """What is asked of MongoDB to read a hop, each in one command whatever the number of ids. Pure.
 
-Two ways to say it, because an index is used by other words on SecantusDB than on MongoDB. There, an `$in` list is compared one by
-one with every document found, which is quadratic, and `$unionWith` reads whole collections; a `$lookup` from a list of
-ids uses the index for each (5,000 ids: 23 s against 0.4 s). MongoDB does `$in` and `$unionWith` by index, and would be slower with
-one `$lookup` for each id.
+Two ways to say it, because an index is used by other words on SecantusDB than on MongoDB. There, an `$in` list is compared
+one by one with every document found, which is quadratic, and `$unionWith` reads whole collections; a `$lookup` from a list of
+ids uses the index for each (5,000 ids: 23 s against 0.4 s). MongoDB does `$in` and `$unionWith` by index, and would be slower
+with one `$lookup` for each id.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from jacfn_runtime.memory.errors import FormatTooNew, StoreRefused, StoreUnavail
 from jacfn_runtime.memory.sqlite_commit import apply
 from jacfn_runtime.memory.sqlite_rows import EDGE, NODE, SCHEMA, id_list, to_edge, to_node
 from jacfn_runtime.memory.store import FORMAT, Adjacency, ChangeSet, Edge, Node, adjacencies
+from jacfn_runtime.memory.truth import CLOSED
 
 BUSY_SECONDS = 10.0  # how long a writer queues behind other processes before it says 503; a commit takes milliseconds
 IDLE_CONNECTIONS = 8  # kept open for the next request; more are opened while more requests run at once, and closed after
@@ -86,6 +87,44 @@ class SqliteStore:
         except (StoreUnavailable, StoreRefused, FormatTooNew) as error:
             return str(error)
         return "ok"
+
+    def tiers(self) -> dict[str, str]:
+        """See Store.tiers."""
+        return {self.name: self.health()}
+
+    def store_id(self) -> str:
+        """See Truth.store_id."""
+        return self._meta("id") or ""
+
+    def cache_life(self) -> str | None:
+        """See Truth.cache_life."""
+        return self._meta("cache_life")
+
+    def open_cache(self, life: str, instead_of: str | None) -> bool:
+        """See Truth.open_cache."""
+        if instead_of is None:
+            query, values = "INSERT OR IGNORE INTO meta (key, value) VALUES ('cache_life', ?)", [life]
+        else:
+            query, values = "UPDATE meta SET value = ? WHERE key = 'cache_life' AND value = ?", [life, instead_of]
+        with self._commit_lock, self._connection() as connection:
+            return connection.execute(query, values).rowcount == 1
+
+    def close_cache(self) -> float:
+        """See Truth.close_cache."""
+        put = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+        with self._commit_lock, self._connection() as connection, transaction(connection, "IMMEDIATE"):
+            found = dict(connection.execute("SELECT key, value FROM meta WHERE key IN ('cache_life', 'cache_closed')").fetchall())
+            now = time.time()
+            if found.get("cache_life") == CLOSED:
+                return max(0.0, now - float(found["cache_closed"]))
+            connection.executemany(put, [("cache_life", CLOSED), ("cache_closed", repr(now))])
+            return 0.0
+
+    def _meta(self, key: str) -> str | None:
+        with self._connection() as connection:
+            self.round_trips += 1
+            row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return None if row is None else str(row[0])
 
     def close(self) -> None:
         """Close the idle connections; those in use close when they come back."""

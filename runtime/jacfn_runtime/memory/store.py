@@ -163,5 +163,8 @@ class Store(Protocol):
     def health(self) -> str:
         """`ok`, or the reason why not. Never raises, answers within two seconds."""
 
+    def tiers(self) -> dict[str, str]:
+        """`health` of each tier by its name: `{"mongodb": "ok", "redis": "no connection within 0.5 s"}`."""
+
     def close(self) -> None:
         """Give everything back."""

@@ -9,10 +9,14 @@ import pytest
 
 import servers
 import store_scenes as scenes
+from jacfn_runtime.memory.mongo import MongoStore
+from jacfn_runtime.memory.redis import RedisStore
+from jacfn_runtime.memory.sqlite import SqliteStore
 from jacfn_runtime.memory.store import Store
+from jacfn_runtime.memory.truth import Truth
 
 Open = Callable[[], Store]
-KINDS = ("sqlite", "mongodb")
+KINDS = ("sqlite", "mongodb", "sqlite+redis", "mongodb+redis")
 
 
 @pytest.fixture
@@ -31,14 +35,14 @@ def open_store(request: pytest.FixtureRequest, tmp_path: Path, app_name: str) ->
     opened: list[Store] = []
 
     def open_once() -> Store:
-        if request.param == "sqlite":
-            from jacfn_runtime.memory.sqlite import SqliteStore
-
-            store: Store = SqliteStore(tmp_path / "graph" / "anchor_store.db")
+        truth: Truth
+        if request.param.startswith("sqlite"):
+            truth = SqliteStore(tmp_path / "graph" / "anchor_store.db")
         else:
-            from jacfn_runtime.memory.mongo import MongoStore
-
-            store = MongoStore(mongodb_uri(request.getfixturevalue("mongodb"), app_name), app_name)
+            truth = MongoStore(mongodb_uri(request.getfixturevalue("mongodb"), app_name), app_name)
+        store: Store = truth
+        if request.param.endswith("redis"):
+            store = RedisStore(truth, request.getfixturevalue("redis").url, app_name)
         opened.append(store)
         return store
 
