@@ -133,11 +133,13 @@ class Reader(Protocol):
 class Store(Protocol):
     """A place that keeps one app's graph. Every method raises StoreUnavailable when the place cannot be reached."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """`embedded` or `mongodb`: where the truth is."""
 
     @property
     def round_trips(self) -> int:
-        """How often this process asked it; for tests and benches."""
+        """How often this process asked it and waited for the answer; for tests and benches."""
 
     def reader(self, *, fresh: bool = False) -> Reader:
         """A reader for one attempt. `fresh`: no cached copies, everything from the truth in one snapshot."""
