@@ -9,9 +9,10 @@ How to use it (see each function for what it raises; all take `report: Report` a
     from jacfn_knative.image.build import build_app, build_runtime, default_base, host_platform
     from jacfn_knative.image.credentials import Credentials, Keychain, pull_secret
     from jacfn_knative.image.fit import check_fit
-    from jacfn_knative.image.push import anonymous_pull_works, inspect, push, read_image, save
+    from jacfn_knative.image.push import anonymous_pull_works, check_push, inspect, push, push_index, read_image, save
 
     keychain = Keychain.load(os.environ, {"ghcr.io": Credentials(username, password)})  # given ones win over the docker config
+    check_push("ghcr.io/me/app:1", keychain)  # a wrong password is told now, and not after a minute of building
     image = build_runtime(base="python:3.12-slim", platform="linux/amd64", keychain=keychain, report=report)
     image = read_image("ghcr.io/me/runtime@sha256:...", "linux/amd64", keychain)  # or one that is there already
     app = build_app(image, bundle_files, dependencies=["pendulum>=3"], report=report)

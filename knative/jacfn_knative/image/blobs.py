@@ -60,10 +60,15 @@ class Blobs:
         return True
 
     def read(self, digest: str) -> Iterator[bytes]:
-        """The blob's content, in pieces. Raises FileNotFoundError."""
+        """The blob's content, in pieces. A copy that the disk damaged is removed, and RegistryFault raised at its end."""
+        hasher = hashlib.sha256()
         with self.path(digest).open("rb") as file:
             while piece := file.read(CHUNK):
+                hasher.update(piece)
                 yield piece
+        if f"sha256:{hasher.hexdigest()}" != digest:
+            self.path(digest).unlink(missing_ok=True)
+            raise RegistryFault(f"The cache had a damaged copy of {digest}", next_step="It was removed: try again.")
 
     def add(self, digest: str, pieces: Iterable[bytes]) -> Path:
         """Store a blob. Raises RegistryFault if the content is not what the digest says; nothing is left then."""
@@ -108,6 +113,7 @@ class Blobs:
         """What was remembered under this key, or None."""
         try:
             document = json.loads(self._record_path(key).read_text())
+            os.utime(self._record_path(key))
         except (OSError, ValueError):
             return None
         return document if isinstance(document, dict) else None

@@ -101,7 +101,8 @@ def _from_file(file: Path, registry: str) -> Found:
     if not isinstance(document, dict):
         return Found(None, f"{file} is no configuration of docker")
     key = _HUB_KEY if registry == DOCKER_HUB else registry
-    helper = (document.get("credHelpers") or {}).get(registry) or document.get("credsStore")
+    helpers = document.get("credHelpers") or {}
+    helper = helpers.get(registry) or helpers.get(key) or document.get("credsStore")
     if helper:
         found = _from_helper(str(helper), key, file)
         if found.credentials:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from jacfn_knative.image.challenge import Challenge, parse
 from jacfn_knative.image.credentials import Credentials, Found, Keychain
 from jacfn_knative.image.errors import LoginFailed, LoginRequired, RegistryFault, RegistryUnreachable
+from jacfn_knative.image.reference import may_be_plain
 
 if TYPE_CHECKING:
     import httpx2
@@ -101,8 +102,8 @@ class Login:
         import httpx2
 
         realm, service = challenge.get("realm"), challenge.get("service")
-        if not realm.startswith(("https://", "http://")):
-            raise RegistryFault(f"{self.registry} names no token service", evidence=f"realm={realm!r}")
+        if not realm.startswith(("https://", "http://") if may_be_plain(self.registry) else "https://"):
+            raise RegistryFault(f"{self.registry} names no token service that can be trusted", evidence=f"realm={realm!r}")
         try:
             if credentials and credentials.identity_token:
                 form = {"grant_type": "refresh_token", "refresh_token": credentials.identity_token, "client_id": "jacfn"}

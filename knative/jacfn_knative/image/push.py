@@ -46,6 +46,13 @@ def push(
         return _push(image, target, source)
 
 
+def check_push(reference: str, keychain: Keychain = ANONYMOUS) -> None:
+    """Find out whether `push` would be let in, before anything is built. Raises what `push` would raise; changes nothing."""
+    target = Reference.parse(reference)
+    with Registry(target.registry, keychain) as registry:
+        registry.check_push(target)
+
+
 def push_index(
     images: Sequence[Image], reference: str, keychain: Keychain = ANONYMOUS, blobs: Blobs | None = None, report: Report = silent
 ) -> Pushed:

@@ -101,7 +101,8 @@ class Registry:
         import httpx2
 
         url = self._url(f"{reference.repository}/blobs/{digest}")
-        response = self._attempt("GET", url, _pull(reference), stream=True)
+        as_it_is = {"Accept-Encoding": "identity"}  # a digest is over what is stored, not over what a proxy makes of it
+        response = self._attempt("GET", url, _pull(reference), as_it_is, stream=True)
         try:
             if not response.is_success:
                 response.read()
@@ -123,6 +124,10 @@ class Registry:
             query = f"?mount={digest}&from={source.repository}"
         response = self._request("POST", f"{reference.repository}/blobs/uploads/{query}", scopes, reference)
         return "" if response.status_code == 201 else self._location(response, self._url(""))
+
+    def check_push(self, reference: Reference) -> None:
+        """Start an upload and take it back. Raises what a push would raise: LoginFailed, LoginRequired, PushDenied, ..."""
+        self._attempt("DELETE", self.mount(reference, "", None), _push(reference))
 
     def upload(self, reference: Reference, blob: Descriptor, url: str, pieces: Callable[[], Iterator[bytes]]) -> None:
         """Send a blob to the upload that `mount` started. Raises RegistryError; the caller may start again."""
@@ -176,7 +181,7 @@ class Registry:
         """One request with our login, which is renewed once if the registry asks. Redirects are followed when reading."""
         for redirects in range(_REDIRECTS, -1, -1):
             response = self._with_login(method, url, scopes, headers, pieces, stream)
-            if not response.is_redirect or pieces or method not in ("GET", "HEAD") or not redirects:
+            if not response.has_redirect_location or method not in ("GET", "HEAD") or not redirects:
                 break
             response.close()
             url = urljoin(url, response.headers["Location"])

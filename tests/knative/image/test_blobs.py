@@ -37,6 +37,14 @@ def test_a_transfer_that_breaks_off_leaves_nothing_behind(blobs: Blobs) -> None:
     assert [path for path in blobs.folder.rglob("*") if path.is_file()] == []
 
 
+def test_a_copy_that_the_disk_damaged_is_found_out_and_removed(blobs: Blobs) -> None:
+    digest = digest_of(b"right")
+    blobs.add(digest, [b"right"]).write_bytes(b"wrong")
+    with pytest.raises(RegistryFault, match="damaged copy"):
+        list(blobs.read(digest))
+    assert not blobs.has(digest)
+
+
 def test_records_come_back(blobs: Blobs) -> None:
     assert blobs.record("key") is None
     blobs.remember("key", {"a": 1})

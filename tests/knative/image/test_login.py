@@ -9,9 +9,9 @@ import pytest
 
 from jacfn_knative.image.blobs import Blobs
 from jacfn_knative.image.credentials import ANONYMOUS, Credentials, Keychain
-from jacfn_knative.image.errors import ImageNotFound, LoginFailed, LoginRequired, PushDenied, RegistryError
+from jacfn_knative.image.errors import ImageNotFound, LoginFailed, LoginRequired, PushDenied, RegistryError, RegistryFault
 from jacfn_knative.image.model import Image, Process, extend
-from jacfn_knative.image.push import anonymous_pull_works, inspect, push, read_image
+from jacfn_knative.image.push import anonymous_pull_works, check_push, inspect, push, read_image
 
 MakeImage = Callable[..., Image]
 Ann = Callable[[str], Keychain]
@@ -35,6 +35,19 @@ def test_a_wrong_password_is_told_as_such(locked_registry: str, blobs: Blobs, ma
     assert "wr0ng-word" not in told(refused.value)
     with pytest.raises(LoginFailed):
         inspect(f"{locked_registry}/wrong:1", wrong)
+
+
+def test_whether_a_push_is_let_in_is_known_before_anything_is_built(locked_registry: str, token_registry: Any, ann: Ann) -> None:
+    check_push(f"{locked_registry}/early:1", ann(locked_registry))
+    check_push(f"{token_registry.name}/team/early:1", ann(token_registry.name))
+    with pytest.raises(LoginFailed):
+        check_push(f"{locked_registry}/early:1", Keychain({locked_registry: Credentials("ann", "wr0ng-word")}))
+    with pytest.raises(PushDenied):
+        check_push(f"{token_registry.name}/team/early:1", Keychain({token_registry.name: Credentials("bob", "s3cret-word")}))
+    with pytest.raises(LoginRequired):
+        check_push(f"{locked_registry}/early:1")
+    with pytest.raises(ImageNotFound):
+        inspect(f"{locked_registry}/early:1", ann(locked_registry))  # nothing was left there
 
 
 def test_a_missing_login_is_told_with_the_way_to_one(locked_registry: str, blobs: Blobs, make_image: MakeImage) -> None:
@@ -81,6 +94,15 @@ def test_a_missing_right_to_push_is_not_a_wrong_password(token_registry: Any, bl
 def test_pushing_without_a_login_says_that_one_is_wanted(token_registry: Any, blobs: Blobs, make_image: MakeImage) -> None:
     with pytest.raises(LoginRequired):
         push(make_image({"/a": b"a"}), f"{token_registry.name}/public/x:1", ANONYMOUS, blobs)
+
+
+def test_a_password_is_not_sent_to_a_token_service_over_plain_http(ann: Ann) -> None:
+    import httpx2
+
+    from jacfn_knative.image.login import Login
+
+    with httpx2.Client() as client, pytest.raises(RegistryFault, match="no token service that can be trusted"):
+        Login("ghcr.io", ann("ghcr.io"), client).answer('Bearer realm="http://evil.example.com/token"', ("repository:a:pull",))
 
 
 def test_an_image_that_is_private_or_missing_is_told_as_both(token_registry: Any) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import tarfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,17 @@ def test_an_archive_is_an_oci_layout_and_what_docker_saves(blobs: Blobs, make_im
     assert docker["RepoTags"] == ["dev.local/shop:1"]
     assert files[docker["Config"]] == image.config
     assert [files[layer] for layer in docker["Layers"]] == [blobs.path(layer.blob.digest).read_bytes() for layer in image.layers]
+
+
+def test_a_damaged_copy_in_the_cache_is_fetched_again_while_pushing(registry: str, blobs: Blobs, make_image: MakeImage) -> None:
+    push(make_image({"/a": os.urandom(1 << 20)}), f"{registry}/repair/from:1", blobs=blobs)
+    image = read_image(f"{registry}/repair/from:1", blobs=blobs)
+    extended = make_image({"/b": b"b"})
+    layer = replace(image.layers[0], origin=replace(image.layers[0].origin, registry=registry.replace("127.0.0.1", "localhost")))
+    blobs.path(layer.blob.digest).write_bytes(b"damaged")
+    moved = extend(json.loads(extended.config), (layer,), (), Process(), {})
+    assert push(moved, f"{registry}/repair/to:1", blobs=blobs).sent == 2
+    assert digest_of(blobs.path(layer.blob.digest).read_bytes()) == layer.blob.digest
 
 
 def test_saving_fetches_what_lies_in_a_registry(registry: str, blobs: Blobs, make_image: MakeImage, tmp_path: Path) -> None:
