@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import logging
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -188,5 +187,4 @@ def _prepare() -> SSLContext:
 
     for module in ("authlib.integrations.httpx_client", "jacfn_runtime.identity.oidc"):
         importlib.import_module(module)
-    logging.getLogger("authlib").setLevel(logging.INFO)  # its debug lines have verifiers in them
     return httpx2.create_ssl_context()

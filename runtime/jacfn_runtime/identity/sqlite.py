@@ -106,6 +106,7 @@ class SqliteUsers:
             with closing(self._connect()) as connection:
                 return work(connection)
         except (sqlite3.Error, OSError) as error:
+            self._prepared = False  # the file may have been removed: the next call makes it again
             raise StoreUnavailable("The embedded store", f"{self.path}: {error}") from error
 
     def _connect(self) -> sqlite3.Connection:

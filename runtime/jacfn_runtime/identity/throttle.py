@@ -145,13 +145,12 @@ class RedisCounters:
     async def _ask[Result](self, ask: Callable[[Redis], Awaitable[Result]], spare: Callable[[], Awaitable[Result]]) -> Result:
         if time.monotonic() < self._rests_until:
             return await spare()
-        redis = self._redis or await self._connect()
         try:
-            return await ask(redis)
+            return await ask(self._redis or await self._connect())
         except Exception as error:
             from redis.exceptions import RedisError
 
-            if not isinstance(error, RedisError | OSError):
+            if not isinstance(error, RedisError | OSError | ValueError):  # ValueError: a REDIS_URL that is none
                 raise
             self._rests_until = time.monotonic() + REDIS_PAUSE_SECONDS
             return await spare()

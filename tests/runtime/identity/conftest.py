@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import sys
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -39,6 +41,15 @@ def stored(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
 def embedded(tmp_path: Path) -> Settings:
     """Settings of an app whose users live in the embedded file."""
     return Settings(bundle=tmp_path, jwt_secret=SECRET, shelf_db_path=tmp_path / "data" / "store.db")
+
+
+@pytest.fixture
+def cut_off() -> Iterator[None]:
+    """For tests whose MongoDB is away: pymongo forgets a socket when it is closed while it connects (pool_shared.py)."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture

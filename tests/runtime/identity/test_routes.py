@@ -14,6 +14,7 @@ from falcon.testing import Result
 
 import servers
 from jacfn_runtime.errors import SettingsError
+from jacfn_runtime.identity.throttle import account
 from jacfn_runtime.identity.tokens import Caller, Tokens
 from jacfn_runtime.identity.users import name_key
 from jacfn_runtime.memory.errors import StoreUnavailable
@@ -34,6 +35,12 @@ async def registered(gateway: Any, **changed: str) -> dict[str, Any]:
     assert answer.status_code == 201
     data: dict[str, Any] = answer.json["data"]
     return data
+
+
+async def many_failures(gateway: Any) -> None:
+    """As many failed logins of Ann as make her wait for minutes."""
+    for _ in range(11):
+        await gateway.accounts._throttle.failed(account(name_key("ann")))
 
 
 def error(answer: Result) -> tuple[int, str]:
@@ -104,8 +111,8 @@ async def test_an_unknown_user_and_a_wrong_password_are_one_answer(gateway: Any)
 
 async def test_too_many_failures_wait_and_the_right_password_waits_as_well(gateway: Any) -> None:
     await registered(gateway)
-    guesses = [await post(gateway, "/login", ANN | {"password": f"wrong horse {number}"}) for number in range(8)]
-    assert [guess.status_code for guess in guesses][:5] == [401] * 5
+    await post(gateway, "/login", ANN | {"password": "wrong horse battery"})
+    await many_failures(gateway)
     answer = await post(gateway, "/login", ANN)
     assert error(answer) == (429, "TOO_MANY_REQUESTS")
     assert int(answer.headers["Retry-After"]) >= 1
@@ -114,7 +121,7 @@ async def test_too_many_failures_wait_and_the_right_password_waits_as_well(gatew
 async def test_guesses_sent_at_once_are_counted_as_well(gateway: Any) -> None:
     await registered(gateway)
     guesses = await asyncio.gather(*(post(gateway, "/login", ANN | {"password": f"wrong horse {n}"}) for n in range(20)))
-    assert [guess.status_code for guess in guesses].count(401) <= 6
+    assert [guess.status_code for guess in guesses].count(401) <= 10  # 5 on a machine that takes no second for them
 
 
 async def test_thirty_logins_of_one_user_at_once_all_succeed(gateway: Any) -> None:
@@ -277,6 +284,7 @@ async def test_bodies_that_are_none_are_refused(serve: Serve, embedded: Settings
         assert error(await http.simulate_get(path))[0] == 405
 
 
+@pytest.mark.usefixtures("cut_off")
 async def test_a_mongodb_that_is_away_is_503_with_retry_after(serve: Serve, embedded: Settings) -> None:
     away = replace(embedded, mongodb_uri=f"mongodb://127.0.0.1:{servers.free_port()}/jac_db")
     async with serve(away) as gateway:
@@ -289,8 +297,7 @@ async def test_a_mongodb_that_is_away_is_503_with_retry_after(serve: Serve, embe
 async def test_redis_counts_failures_for_all_gateways(serve: Serve, embedded: Settings, redis: servers.Server) -> None:
     settings = replace(embedded, redis_url=redis.url, app="two-gateways")
     async with serve(settings) as one, serve(settings) as other:
-        for _ in range(7):
-            await post(one, "/login", ANN)
+        await many_failures(one)
         assert error(await post(other, "/login", ANN)) == (429, "TOO_MANY_REQUESTS")
 
 

@@ -45,6 +45,11 @@ def test_an_access_token_names_its_caller(caller: Caller, algorithm: str) -> Non
     assert issuer.verify(issuer.issue(caller)["token"]) == caller
 
 
+def test_the_longest_username_fits_into_a_token() -> None:
+    long = Caller("a" * 32, "\U0001f991" * 128, "b" * 32)
+    assert tokens().verify(tokens().issue(long)["token"]) == long
+
+
 @given(callers, ids, ids)
 def test_a_refresh_token_names_its_caller_and_its_grant(caller: Caller, family: str, serial: str) -> None:
     issued = tokens().issue(caller, Grant(family, serial))
@@ -193,6 +198,16 @@ def test_a_secret_shorter_than_its_hash_is_refused(algorithm: str, length: int) 
 def test_only_hmac_algorithms_are_allowed(algorithm: str) -> None:
     with pytest.raises(SettingsError, match="JWT_ALGORITHM"):
         Tokens(SECRET, algorithm)
+
+
+def test_what_was_sealed_for_one_purpose_is_good_for_no_other() -> None:
+    sealed = tokens().seal("sso", {"state": "x"}, 60)
+    assert tokens().unseal("sso", sealed) == {"state": "x"}
+    with pytest.raises(InvalidToken):
+        tokens().unseal("code", sealed)
+    for kind in ("at", "rt"):
+        with pytest.raises(InvalidToken):
+            tokens().verify(tokens().seal(kind, {"sub": "a"}, 60))
 
 
 def test_the_secret_does_not_show_in_a_repr() -> None:
