@@ -22,12 +22,14 @@ from pymongo.read_preferences import Primary
 from jacfn_runtime.memory import mongo_cache
 from jacfn_runtime.memory.breaker import Breaker
 from jacfn_runtime.memory.errors import Conflict, StoreError, StoreUnavailable
+from jacfn_runtime.memory.lanes import Lanes
 from jacfn_runtime.memory.mongo_client import DEFAULT_DATABASE, NAME, Counter, connect, translated
-from jacfn_runtime.memory.mongo_commit import Commit
+from jacfn_runtime.memory.mongo_commit import COMMIT_SECONDS, Commit
 from jacfn_runtime.memory.mongo_documents import to_edge, to_node
 from jacfn_runtime.memory.mongo_prepare import STAMP, check, dialect_of, prepare, require_replica_set
 from jacfn_runtime.memory.mongo_queries import Dialect, edges_by_join_pipeline, edges_pipeline, nodes_pipeline
 from jacfn_runtime.memory.store import Adjacency, ChangeSet, Edge, Node, adjacencies
+from jacfn_runtime.memory.writes import written_ids
 
 OUTAGE_SECONDS = 1.0  # after a server was not found, callers hear 503 at once for this long instead of waiting in turn
 HEALTH_SECONDS = 1.5  # health() promises an answer within two
@@ -51,6 +53,7 @@ class MongoStore:
         self._stamp: Document | None = None
         self._dialect = Dialect()
         self._breaker = Breaker(OUTAGE_SECONDS)
+        self._lanes = Lanes()
 
     @property
     def round_trips(self) -> int:
@@ -84,7 +87,7 @@ class MongoStore:
     def commit(self, changes: ChangeSet, *, guard: bool = True) -> None:
         """See Store.commit."""
         if not changes.empty:
-            with self.using():
+            with self._lanes.queued(written_ids(changes), COMMIT_SECONDS), self.using():
                 Commit(self, changes, guard).run()
 
     def mark(self, key: str) -> str | None:

@@ -31,7 +31,7 @@ from jacfn_runtime.memory.errors import Conflict, StoreUnavailable
 from jacfn_runtime.memory.mongo_client import NAME, codes, labelled, meaning, translated
 from jacfn_runtime.memory.mongo_documents import edge_document, node_document, update_document
 from jacfn_runtime.memory.store import ChangeSet
-from jacfn_runtime.memory.writes import edge_checks, edge_ends, node_writes
+from jacfn_runtime.memory.writes import edge_checks, edge_ends, node_writes, written_ids
 
 if TYPE_CHECKING:
     from jacfn_runtime.memory.mongo import MongoStore
@@ -187,7 +187,7 @@ class Commit:
                 return True
             raise _unknown_outcome() from error
         if transient and 112 in codes(error):
-            raise Conflict(write_ids(self._changes)) from error
+            raise Conflict(written_ids(self._changes)) from error
         raise meaning(error) from error
 
     def _applied(self) -> bool:
@@ -211,11 +211,6 @@ class Commit:
                     if all(document.get(name) == value for name, value in expected.items()):
                         del wanted[collection, document["_id"]]
         return {each for _, each in wanted}
-
-
-def write_ids(changes: ChangeSet) -> set[str]:
-    """The stored nodes that a change set writes to."""
-    return {update.id for update in changes.updated_nodes} | edge_ends(changes) | set(changes.deleted_nodes)
 
 
 def _insert(collection: str, document: Document) -> Write:

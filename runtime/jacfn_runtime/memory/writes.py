@@ -56,3 +56,12 @@ def edge_ends(changes: ChangeSet) -> set[str]:
     """The nodes at which the change set itself creates or deletes edges."""
     edges = (*changes.created_edges, *changes.deleted_edges.values())
     return {edge.source for edge in edges} | {edge.target for edge in edges}
+
+
+def written_ids(changes: ChangeSet) -> set[str]:
+    """The stored nodes that a change set is sure to write to."""
+    return (
+        {update.id for update in changes.updated_nodes}
+        | (edge_ends(changes) - {node.id for node in changes.created_nodes})
+        | set(changes.deleted_nodes)
+    )
