@@ -28,9 +28,9 @@ class ForwardedEndpoint:
 
     async def on_post(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, node: str = "") -> None:
         """Forward it. Raises ApiError 503 if it did not arrive, 502 or 504 if nobody knows whether it did."""
+        sent = await body.read(req, self._limit)
         if not self._base_url:
             raise unavailable(f"{self.label} has no service", RETRY_SECONDS, "JACFN_ROUTES does not name it")
-        sent = await body.read(req, self._limit)
         answer = await self._sent(incoming(req, sent))
         if answer.status >= 400 and not answer.header("content-type").startswith(falcon.MEDIA_JSON):
             raise self._not_ours(answer)

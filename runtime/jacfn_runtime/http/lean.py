@@ -38,6 +38,7 @@ class _StandIn(ModuleType):
 @contextmanager
 def stand_ins() -> Iterator[None]:
     """Inside, importing a module of UNUSED gives a stand-in, and one of ABSENT fails. What is imported already stays."""
+    importlib.import_module("xml.etree")  # `import a.b.c as d` asks a for its b
     put: dict[str, ModuleType | None] = {}
     for name, names in UNUSED.items():
         if name not in sys.modules:
@@ -56,14 +57,13 @@ def stand_ins() -> Iterator[None]:
 def import_server() -> None:
     """Import falcon, uvicorn and msgspec, the lean way."""
     with stand_ins():
-        import msgspec  # noqa: F401
-        import uvicorn
-        import uvicorn.protocols.http.httptools_impl
-        import uvicorn.server
+        for name in ("msgspec", "falcon.asgi", "uvicorn.server", "uvicorn.protocols.http.httptools_impl"):
+            importlib.import_module(name)
+    uvicorn = vars(sys.modules["uvicorn"])
     for name in UNUSED["uvicorn.main"]:
-        if getattr(uvicorn, name, uvicorn) is None:
-            delattr(uvicorn, name)
-    vars(uvicorn)["__getattr__"] = lambda name: _of_uvicorn(name)
+        if uvicorn.get(name, uvicorn) is None:
+            del uvicorn[name]
+    uvicorn["__getattr__"] = _of_uvicorn
 
 
 def _of_uvicorn(name: str) -> Any:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from jacfn_runtime.settings import Settings
 
 KEEP_ALIVE_SECONDS = 620  # longer than queue-proxy or a load balancer reuses an idle connection, or it gets EOF: 502 (B.6)
-LAST_ANSWER_SECONDS = 1.0  # for requests that were cut off to say so
+LAST_SECONDS = 1.0  # after the grace period: for requests that were cut off to say so, and for stores to be closed
 INTERRUPTED = 130  # what shells expect after Ctrl+C
 
 
@@ -74,11 +74,13 @@ def _opened(settings: Settings, metrics: Metrics) -> tuple[Program | Manifest, G
 
 async def _until_ended(server: Server, listener: socket.socket, graph: Graph) -> None:
     await server.serve([listener])
-    if server.server_state.tasks:
-        await asyncio.wait(server.server_state.tasks, timeout=LAST_ANSWER_SECONDS)
+    if server.server_state.tasks:  # they were cut off, and say so
+        await asyncio.wait(server.server_state.tasks, timeout=LAST_SECONDS)
+    try:
+        await asyncio.wait_for(graph.close(), LAST_SECONDS)
+    except TimeoutError:  # a walker's thread cannot be stopped, and whatever ends in order would wait for it
         sys.stderr.flush()
-        os._exit(1)  # a walker's thread cannot be stopped, and everything that ends in order would wait for it
-    await graph.close()
+        os._exit(1)
 
 
 def configured(app: App, settings: Settings) -> uvicorn.config.Config:

@@ -1,0 +1,59 @@
+"""What the lean imports leave out is there for whoever needs it after all."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+
+def python(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+LEAN = "import sys; from jacfn_runtime.http import lean; lean.import_server(); "
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("http.cookiejar", "http.client", "urllib.request", "email.parser", "xml.etree.ElementTree", "click", "logging.config"),
+        *("configparser", "socketserver", "typing_extensions", "msgspec.inspect", "uvicorn.main"),
+    ],
+)
+def test_falcon_uvicorn_and_msgspec_come_without(name: str) -> None:
+    assert python(f"{LEAN} print({name!r} in sys.modules)") == "False"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import http.cookiejar; http.cookiejar.CookieJar()",
+        "import xml.etree.ElementTree as et; assert et.fromstring('<a/>').tag == 'a'",
+        "import logging.config; logging.config.dictConfig({'version': 1})",
+        "import configparser; configparser.RawConfigParser()",
+        "import typing_extensions; typing_extensions.TypedDict",
+        "import uvicorn; assert callable(uvicorn.run); assert uvicorn.Server is __import__('uvicorn.server').server.Server",
+        "from uvicorn import run, Server, Config; assert callable(run)",
+        "import uvicorn.main; assert callable(uvicorn.main.run)",
+        "import msgspec; assert msgspec.inspect.type_info(int) is not None",
+        "import msgspec.inspect; assert msgspec.inspect.type_info(int) is not None",
+        "import msgspec; assert msgspec.json.schema(int) == {'type': 'integer'}",
+        "import falcon; assert b'<title>' in falcon.HTTPNotFound(title='x')._to_xml()",
+        "import urllib.request, email.parser, http.client, click",
+    ],
+)
+def test_what_was_left_out_works_when_it_is_wanted(code: str) -> None:
+    python(LEAN + code)
+
+
+def test_what_is_imported_already_stays() -> None:
+    before = "import http.cookiejar, typing_extensions, uvicorn, sys; before = dict(sys.modules); "
+    python(before + LEAN + "assert all(sys.modules[name] is module for name, module in before.items()); uvicorn.run")
+
+
+def test_an_unknown_name_of_uvicorn_is_still_an_attribute_error() -> None:
+    python(LEAN + "import uvicorn; assert not hasattr(uvicorn, 'nonsense')")
