@@ -119,10 +119,7 @@ def _struct(name: str, plans: Mapping[str, _Plan], optional: set[str]) -> type[m
         for field, build in builds.items():
             value = getattr(self, field, msgspec.UNSET)
             if value is not msgspec.UNSET:
-                try:
-                    setattr(self, field, build(value))
-                except (ValueError, TypeError) as error:
-                    raise ValueError(f"{error}{_PLACE}$.{field}`") from error
+                setattr(self, field, _at(f".{field}", build, value))
 
     fields: list[Any] = [
         (field, plan.type | msgspec.UnsetType if plan.type is not Any else Any, msgspec.UNSET)
@@ -157,7 +154,7 @@ class _Planner:
 
     def _object(self, declared: Any) -> _Plan:
         if declared not in self._objects:
-            self._objects[declared] = _ANY  # a type that contains itself: the inner one is taken as it comes
+            self._objects[declared] = _Plan(Any, lambda value: self._late(declared, value))  # while it contains itself
             types = _declared_types(declared)
             fields = [field for field in dataclasses.fields(declared) if field.init]
             plans = {field.name: self.plan(types.get(field.name, Any)) for field in fields}
@@ -165,6 +162,11 @@ class _Planner:
             struct = _struct(declared.__name__, plans, optional)
             self._objects[declared] = _Plan(struct, lambda value: declared(**_given(value)))
         return self._objects[declared]
+
+    def _late(self, declared: Any, value: Any) -> Any:
+        """An object inside one of its own kind."""
+        plan = self._objects[declared]
+        return _apply(plan.build, msgspec.convert(value, plan.type, strict=True))
 
     def _union(self, arguments: tuple[Any, ...]) -> _Plan:
         plans = [self.plan(item) for item in arguments]
@@ -190,13 +192,18 @@ class _Planner:
         inner = self.plan(arguments[0])
         kind = _of(tuple, (inner.type, ...)) if origin is tuple else _of(origin, inner.type)
         build = inner.build
-        return _Plan(kind, None if build is None else lambda value: origin(map(build, value)))
+        return _Plan(
+            kind,
+            None if build is None else lambda value: origin(_at(f"[{place}]", build, item) for place, item in enumerate(value)),
+        )
 
     def _mapping(self, arguments: tuple[Any, ...]) -> _Plan:
         key, inner = arguments[0], self.plan(arguments[1])
         build = inner.build
         kind = _of(dict, (key, inner.type))
-        return _Plan(kind, None if build is None else lambda value: {name: build(item) for name, item in value.items()})
+        return _Plan(
+            kind, None if build is None else lambda value: {name: _at(f".{name}", build, item) for name, item in value.items()}
+        )
 
 
 def _of(generic: Any, arguments: Any) -> Any:
@@ -206,6 +213,14 @@ def _of(generic: Any, arguments: Any) -> Any:
 
 def _apply(build: Build | None, value: Any) -> Any:
     return value if build is None else build(value)
+
+
+def _at(place: str, build: Build, value: Any) -> Any:
+    """Build a part of something; an error names the place of the part."""
+    try:
+        return build(value)
+    except (ValueError, TypeError, msgspec.ValidationError) as error:
+        raise ValueError(f"{error}{_PLACE}${place}`") from error
 
 
 def _first_fit(plans: list[_Plan], value: Any) -> Any:

@@ -24,7 +24,15 @@ from jacfn_runtime.errors import ProgramError
 from jacfn_runtime.program import pack
 from jacfn_runtime.program.catalog import Catalog
 from jacfn_runtime.program.compiler import Compiled, compile_program
-from jacfn_runtime.program.dependencies import Carried, carry, installed_closure, normalized, not_installed, runtime_distributions
+from jacfn_runtime.program.dependencies import (
+    Carried,
+    carry,
+    installed_closure,
+    installed_plugins,
+    normalized,
+    not_installed,
+    runtime_distributions,
+)
 from jacfn_runtime.program.include import included
 from jacfn_runtime.program.manifest import MANIFEST, Manifest
 from jacfn_runtime.program.pack import Packed
@@ -64,18 +72,24 @@ def build_bundle(
     _refuse_taken_names(compiled)
     carried = carry(project.dependencies) if dependencies == "carry" else Carried()
     named = carried.names if dependencies == "carry" else project.dependencies
+    plugins = carried.plugins() if dependencies == "carry" else installed_plugins(project.dependencies)
+    _refuse_random_answers(compiled, plugins)
     modules = {**jaclang_slice(), **_site_modules(carried.files), **_own_modules(compiled)}
     files = {**_sources(compiled), **_extra_files(entry.absolute().parent, extra), **_below("site", carried.files)}
     _refuse_undeclared(compiled, modules, project)
     absent = [] if dependencies == "carry" else not_installed(project.dependencies)
+    draft = _manifest(catalog, named, plugins)
     if absent:
         tell(f"not tried out, because {', '.join(absent)} of [dependencies] is not installed here")
-        found = Verified(True, "", ())
+        found = Verified(not plugins, "", ())
     else:
-        found = _try_out(_complete(catalog, files, pack.write(modules), named, Verified(True, "", ())))
-    if not found.slim:
+        found = _try_out(_complete(draft, files, pack.write(modules)))
+    if plugins:
+        tell(f"the full loader runs this program, for the sake of {', '.join(plugins)}: each start takes longer")
+    elif not found.slim:
         tell(f"the slim loader does not run this program, so each start takes longer: {found.reason}")
-    complete = _complete(catalog, files, pack.write(modules, found.compiled), named, found)
+    manifest = msgspec.structs.replace(draft, slim=found.slim and not plugins)
+    complete = _complete(manifest, files, pack.write(modules, found.compiled))
     if dependencies == "carry":
         _refuse_large(complete)
     _write(output, complete)
@@ -89,23 +103,27 @@ def _try_out(files: Mapping[str, bytes]) -> Verified:
         return verify(draft)
 
 
-def _complete(
-    catalog: Catalog, files: Mapping[str, bytes], code: bytes, dependencies: Iterable[str], found: Verified
-) -> dict[str, bytes]:
-    """All files of the bundle, the manifest included."""
-    content = {**files, "code.bin": code}
-    draft = Manifest(
+def _manifest(catalog: Catalog, dependencies: Iterable[str], plugins: tuple[str, ...]) -> Manifest:
+    """The manifest without files and hash."""
+    return Manifest(
         catalog=catalog,
         hash="",
         jacfn=metadata.version("jacfn"),
         jaclang=metadata.version("jaclang"),
         python=f"{sys.version_info.major}.{sys.version_info.minor}",
         magic=importlib.util.MAGIC_NUMBER.hex(),
-        slim=found.slim,
+        plugins=plugins,
         dependencies=tuple(dependencies),
-        files={name: hashlib.sha256(data).hexdigest() for name, data in sorted(content.items())},
+        files={},
     )
-    manifest = msgspec.structs.replace(draft, hash=hashlib.sha256(draft.to_json()).hexdigest())
+
+
+def _complete(draft: Manifest, files: Mapping[str, bytes], code: bytes) -> dict[str, bytes]:
+    """All files of the bundle, the manifest with their hashes and its own included."""
+    content = {**files, "code.bin": code}
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(content.items())}
+    named = msgspec.structs.replace(draft, files=digests)
+    manifest = msgspec.structs.replace(named, hash=hashlib.sha256(named.to_json()).hexdigest())
     return {**content, MANIFEST: manifest.to_json()}
 
 
@@ -175,6 +193,15 @@ def _refuse_undeclared(compiled: Compiled, modules: Collection[str], project: Pr
                     evidence=f"installed here by {', '.join(sorted(owned_by))}",
                     next_step="Add it to [dependencies] in jac.toml.",
                 )
+
+
+def _refuse_random_answers(compiled: Compiled, plugins: Collection[str]) -> None:
+    """Without a plugin that brings a model, jaclang answers `by llm` with random values of the right type."""
+    if compiled.models and not plugins:
+        raise ProgramError(
+            f"{', '.join(compiled.models)} calls a language model (`by llm`), and no dependency brings one",
+            next_step="Add a plugin of jaclang that does, such as byllm, to [dependencies] in jac.toml.",
+        )
 
 
 def _refuse_large(files: Mapping[str, bytes]) -> None:

@@ -29,6 +29,7 @@ class Module:
     source: Source
     tree: Any = None
     code: CodeType | None = None
+    calls_model: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,10 @@ class Compiled:
 
     entry: str  # module name of the entry file
     modules: dict[str, Module]
+    models: tuple[str, ...] = ()
+    """Files that call a language model (`by llm`), which takes a plugin of jaclang."""
+    remarks: tuple[str, ...] = ()
+    """What the compiler calls an error and goes on from, each with file, line and column."""
 
 
 def compile_program(entry: Path, *, code: bool, include: Iterable[str] = ()) -> Compiled:
@@ -57,10 +62,14 @@ def compile_program(entry: Path, *, code: bool, include: Iterable[str] = ()) -> 
             return _jac_imports(trees[source.module])
 
         sources = collect(entry, imports_of, include)
-        if not code:
-            return Compiled(entry_module(entry), {item.module: Module(item, trees.get(item.module)) for item in sources})
-        program = _new_program()  # a fresh one: trees of the first pass would be taken as compiled
-        return Compiled(entry_module(entry), {item.module: _compile(program, staging, item) for item in sources})
+        remarks = tuple(dict.fromkeys(str(problem) for problem in _problems(program, staging)))
+        if code:
+            program = _new_program()  # a fresh one: trees of the first pass would be taken as compiled
+            modules = {item.module: _compile(program, staging, item) for item in sources}
+        else:
+            modules = {item.module: Module(item, trees.get(item.module)) for item in sources}
+        models = tuple(module.source.file for module in modules.values() if module.calls_model)
+        return Compiled(entry_module(entry), modules, models, remarks)
 
 
 def _new_program() -> Any:
@@ -106,9 +115,14 @@ def _compile(program: Any, staging: Path, source: Source) -> Module:
         raise ProgramError(f"{source.file} gives no code", next_step="Move client or native code out of the program.")
     python = _Relocate(staging).visit(tree.gen.py_ast[0])
     try:
-        return Module(source, tree, compile(python, source.file, "exec", dont_inherit=True))
+        return Module(source, tree, compile(python, source.file, "exec", dont_inherit=True), _calls_model(python))
     except SyntaxError as error:
         raise _error([_Problem(source.file, error.lineno or 1, error.offset or 1, error.msg)], (source,)) from error
+
+
+def _calls_model(python: ast.Module) -> bool:
+    imported = {alias.name for item in python.body if isinstance(item, ast.ImportFrom) for alias in item.names}
+    return bool(imported & {"call_llm", "acall_llm"})
 
 
 class _Relocate(ast.NodeTransformer):
@@ -154,17 +168,30 @@ class _Problem:
     line: int
     column: int
     message: str
+    fatal: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}: {self.message}"
+
+
+def _problems(program: Any, staging: Path) -> list[_Problem]:
+    """What the compiler found. As for jaclang itself, what the parser refuses, or what says so, keeps code from being made."""
+    prefix = f"{staging}{os.sep}"
+    return [
+        _Problem(
+            alert.loc.mod_path.removeprefix(prefix),
+            alert.loc.first_line,
+            alert.loc.col_start,
+            alert.msg,
+            fatal=alert.code is None or alert.code.blocks_codegen or ".parser" in alert.from_pass.__module__,
+        )
+        for alert in program.errors_had
+    ]
 
 
 def _refuse_errors(program: Any, staging: Path, source: Source) -> None:
-    """Raise what the compiler found, if it found anything that keeps it from making code."""
-    if program.errors_had:
-        prefix = f"{staging}{os.sep}"
-        problems = [
-            _Problem(alert.loc.mod_path.removeprefix(prefix), alert.loc.first_line, alert.loc.col_start, alert.msg)
-            for alert in program.errors_had
-        ]
-        raise _error(problems, (source, *source.annexes))
+    if fatal := [problem for problem in _problems(program, staging) if problem.fatal]:
+        raise _error(fatal, (source, *source.annexes))
 
 
 def _error(problems: list[_Problem], sources: tuple[Source, ...]) -> ProgramError:
@@ -175,9 +202,7 @@ def _error(problems: list[_Problem], sources: tuple[Source, ...]) -> ProgramErro
         text = lines[problem.line - 1] if 0 < problem.line <= len(lines) else ""
         gutter = f"{problem.line:5} | "
         indent = "".join("\t" if char == "\t" else " " for char in text[: problem.column - 1])
-        excerpts.append(
-            f"{problem.file}:{problem.line}:{problem.column}: {problem.message}\n{gutter}{text}\n{' ' * len(gutter)}{indent}^"
-        )
+        excerpts.append(f"{problem}\n{gutter}{text}\n{' ' * len(gutter)}{indent}^")
     first = problems[0]
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return ProgramError(f"{first.file} does not compile: line {first.line}: {first.message}{more}", evidence="\n".join(excerpts))

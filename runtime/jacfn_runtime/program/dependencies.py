@@ -5,6 +5,7 @@ pip finds them, as a child process: it knows the user's index, login and proxy. 
 
 from __future__ import annotations
 
+import configparser
 import importlib.util
 import json
 import re
@@ -31,6 +32,19 @@ class Carried:
 
     names: tuple[str, ...] = ()
     files: dict[str, bytes] = field(default_factory=dict)
+
+    def plugins(self) -> tuple[str, ...]:
+        """Plugins of jaclang among them, `distribution:name`."""
+        found = []
+        for path, data in self.files.items():
+            if path.endswith(".dist-info/entry_points.txt"):
+                parser = configparser.ConfigParser(delimiters=("=",))
+                parser.read_string(data.decode())
+                distribution = path.partition("-")[0]
+                found += [
+                    f"{normalized(distribution)}:{name}" for name in (parser.options("jac") if parser.has_section("jac") else ())
+                ]
+        return tuple(sorted(found))
 
 
 def carry(requirements: Iterable[str]) -> Carried:
@@ -69,6 +83,17 @@ def installed_closure(requirements: Iterable[str]) -> dict[str, str]:
         found[normalized(name)] = distribution.version
         queue += required_names(distribution.requires or ())
     return found
+
+
+def installed_plugins(requirements: Iterable[str]) -> tuple[str, ...]:
+    """Plugins of jaclang that the requirements bring and that are installed here, `distribution:name`."""
+    closure = installed_closure(requirements)
+    entries = metadata.entry_points(group="jac")
+    return tuple(
+        sorted(
+            f"{normalized(item.dist.name)}:{item.name}" for item in entries if item.dist and normalized(item.dist.name) in closure
+        )
+    )
 
 
 def not_installed(requirements: Iterable[str]) -> list[str]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Collection
 from typing import Any
 
 
-def start() -> Any:
-    """Import jaclang and answer its runtime module."""
+def start(plugins: Collection[str]) -> Any:
+    """Import jaclang and answer its runtime module. Of jaclang's plugins (`distribution:name`) only these are let in."""
     # Topology indexes are blobs on a root that the last writer wins (facts/jaclang.md 4): wrong with more than one process.
     os.environ["JAC_TOPOLOGY_INDEX"] = "0"
     # jac-scale and its like replace memory, users and server: here these are ours.
-    os.environ.setdefault("JAC_DISABLED_PLUGINS", "*")
+    os.environ["JAC_DISABLED_PLUGINS"] = ",".join(_others(plugins)) if plugins else "*"
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     import jaclang
@@ -22,3 +23,12 @@ def start() -> Any:
     # jaclang's import configures the root logger; who serves decides on logging.
     root.handlers[:], root.level = handlers, level
     return runtime
+
+
+def _others(plugins: Collection[str]) -> list[str]:
+    from importlib import metadata
+
+    entries = [item for item in metadata.entry_points(group="jac") if item.dist is not None]
+    wanted = {plugin.lower().replace("_", "-") for plugin in plugins}
+    names = [f"{item.dist.name}:{item.name}" for item in entries if item.dist is not None]
+    return [name for name in names if name.lower().replace("_", "-") not in wanted]

@@ -40,7 +40,6 @@ class Program:
         self._module: ModuleType | None = None
         self._lock = threading.RLock()
         BundleFinder(pack, str(folder), lambda name: not name.startswith("jaclang."), self._before).install()
-        sys.path.insert(0, str(folder / "src"))  # where tracebacks find the source lines
 
     @property
     def catalog(self) -> Catalog:
@@ -121,6 +120,8 @@ def load(folder: Path, loader: Literal["slim", "full", "auto"] = "auto", told: C
         raise BundleMismatch(
             f"{folder / 'code.bin'} is damaged", evidence=str(error), next_step="Build the bundle again."
         ) from error
+    # Where tracebacks find source lines, and plugins of jaclang and data files of dependencies are looked for.
+    sys.path[:0] = [str(place) for place in (folder / "src", folder / "site") if place.is_dir()]
     steps: list[str] = []
 
     def step_aside(reason: str) -> None:
@@ -140,7 +141,7 @@ def load(folder: Path, loader: Literal["slim", "full", "auto"] = "auto", told: C
     if runtime is None:
         from jacfn_runtime.program import full
 
-        runtime = full.start()
+        runtime = full.start(manifest.plugins)
     hooks.install(runtime)
     return Program(manifest, folder, runtime, pack, used, steps)
 

@@ -29,6 +29,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """The interpreter's bytecode version (importlib.util.MAGIC_NUMBER), as hex digits."""
     slim: bool = True
     """Whether the slim loader ran the program when the bundle was built."""
+    plugins: tuple[str, ...] = ()
+    """Plugins of jaclang among the dependencies, `distribution:name`: the full loader lets them in, and no others."""
     dependencies: tuple[str, ...] = ()
     """The program's own Python dependencies, PEP 508: those under `site/`, or those that the image or the laptop has to have."""
     files: dict[str, str]

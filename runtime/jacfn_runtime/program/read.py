@@ -41,6 +41,8 @@ def catalog_of(compiled: Compiled, notice: Notice | None = None) -> Catalog:
         )
     if notice is not None:
         _tell_rewrites(compiled, notice)
+        for remark in compiled.remarks:
+            notice(remark)
     endpoints.sort(key=lambda item: item.id)
     return Catalog(entry=file, endpoints=tuple(endpoints), definitions=dict(sorted(schemas.definitions.items())))
 

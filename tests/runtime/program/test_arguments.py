@@ -81,6 +81,7 @@ def problems(body: Any, kind: type[msgspec.Struct] = FUNCTION) -> list[tuple[str
         ({"number": 1, "ratio": 2}, {"number": 1, "ratio": 2.0}),
         ({"number": 1, "color": "green"}, {"number": 1, "color": Color.GREEN}),
         ({"number": 1, "points": [{"x": 1}, {"x": 2, "y": 3}]}, {"number": 1, "points": [Point(1.0), Point(2.0, 3.0)]}),
+        ({"number": 1, "points": [{"x": 1, "next": {"x": 2}}]}, {"number": 1, "points": [Point(1.0, next=Point(2.0))]}),
         ({"number": 1, "points": None}, {"number": 1, "points": None}),
         ({"number": 1, "shape": {"radius": 2}}, {"number": 1, "shape": Circle(2.0)}),
         ({"number": 1, "shape": {"x": 2}}, {"number": 1, "shape": Point(2.0)}),
@@ -108,6 +109,9 @@ def test_a_body_becomes_keyword_arguments(body: Any, arguments: dict[str, Any]) 
         ({"number": 1, "color": "blue"}, [("body.color", "Invalid enum value 'blue'")]),
         ({"number": 1, "points": [{"x": 1}, {"x": "a"}]}, [("body.points[1].x", "Expected `float`, got `str`")]),
         ({"number": 1, "points": [{"y": 1}]}, [("body.points[0]", "Object missing required field `x`")]),
+        ({"number": 1, "points": [{"x": 1, "next": {"x": 1, "next": {"x": "a"}}}]}, [
+            ("body.points[0].next.next.x", "Expected `float`, got `str`"),
+        ]),
         ({"number": 1, "shape": {"z": 1}}, [("body.shape", "Fits none of Point, Circle, NoneType")]),
         ({"number": 1.5, "ratio": "x", "zz": 0}, [
             ("body.zz", "Unknown field"),

@@ -49,6 +49,9 @@ def dynamic() -> str { return importlib.import_module("plugins.extra").more(); }
 """
 
 
+LLM = "def translate(text: str) -> str by llm();\n"
+
+
 @pytest.fixture
 def entry(write: Write) -> Path:
     return write(MAIN, PROGRAM)
@@ -219,6 +222,12 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "outer_pure/note.txt": "a note",
     }
     wheel(folder, "outer_pure", "py3-none-any", files, "Requires-Dist: inner_pure\n")
+    plugin = {
+        "tiny_model.py": "from jaclang.jac0core.runtime import hookimpl\nclass Tiny:\n    @staticmethod\n    @hookimpl\n"
+        '    def call_llm(model, mt_run): return "a model\'s answer"\n',
+        "tiny_model-1.0.dist-info/entry_points.txt": "[jac]\ntiny = tiny_model:Tiny\n",
+    }
+    wheel(folder, "tiny_model", "py3-none-any", plugin)
     wheel(folder, "native_one", "cp312-cp312-manylinux2014_x86_64", {"native_one.py": ""})
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
@@ -236,6 +245,22 @@ def test_pure_dependencies_join_the_bundle_with_what_they_need(write: Write, tmp
     assert "site/outer_pure/note.txt" in manifest.files
     for loader in ("slim", "full"):
         assert drive(tmp_path / "bundle", loader, [["ann", "function/value", {}]])["results"][0]["result"] == [42, "a note"]
+
+
+@pytest.mark.usefixtures("index")
+def test_a_dependency_that_is_a_plugin_of_jaclang_is_let_in_by_the_full_loader(write: Write, tmp_path: Path) -> None:
+    entry = write(LLM, {"jac.toml": '[dependencies]\ntiny_model = "*"\n'})
+    told: list[str] = []
+    manifest = build_bundle(entry, tmp_path / "bundle", told.append)
+    assert (manifest.slim, manifest.plugins) == (False, ("tiny-model:tiny",))
+    assert any("tiny-model:tiny" in text for text in told)
+    done = drive(tmp_path / "bundle", "auto", [["ann", "function/translate", {"text": "hello"}]])
+    assert (done["loader"], done["results"][0]["result"]) == ("full", "a model's answer")
+
+
+def test_a_language_model_without_a_plugin_is_refused(write: Write, tmp_path: Path) -> None:
+    with pytest.raises(ProgramError, match=r"main\.jac calls a language model"):
+        build_bundle(write(LLM), tmp_path / "bundle")
 
 
 @pytest.mark.usefixtures("index")
