@@ -15,7 +15,7 @@ import pymongo
 from pymongo import MongoClient
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
-from pymongo.errors import ConnectionFailure, PyMongoError, ServerSelectionTimeoutError
+from pymongo.errors import ConfigurationError, ConnectionFailure, PyMongoError, ServerSelectionTimeoutError
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import Primary
 
@@ -180,6 +180,10 @@ class MongoStore:
         except StoreUnavailable as error:
             if isinstance(error.__cause__, ConnectionFailure):
                 self._breaker.failed()
+            if isinstance(error.__cause__, ConfigurationError):
+                # A connection that was opened before the replica set was initiated knows no sessions, for as long as it lives
+                # (pymongo asks at its handshake whether the server is readable): the next try opens new ones.
+                self.close()
             raise
         except StoreError:
             self._breaker.succeeded()
