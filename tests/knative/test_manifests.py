@@ -205,4 +205,8 @@ def test_resources_are_the_settings_and_a_small_request_where_there_is_none() ->
         "requests": {"cpu": "250m", "memory": "128Mi"},
         "limits": {"cpu": "1", "memory": "512Mi"},
     }
+    assert resources(replace(SHOP, resources=Resources(memory_limit="32Mi"))) == {
+        "requests": {"cpu": "25m", "memory": "32Mi"},  # our own request would be above the limit
+        "limits": {"memory": "32Mi"},
+    }
     assert Capabilities(knative=True).mode == "knative"

@@ -35,11 +35,14 @@ def security_context(**more: object) -> Object:
 
 
 def resources(context: Context, cpu: str = "", memory: str = "") -> Object:
-    """Requests and limits of one process of the app; `cpu` and `memory` are an endpoint's own requests."""
+    """Requests and limits of one process of the app; `cpu` and `memory` are an endpoint's own requests.
+
+    A limit without a request is the request too: that is Kubernetes' own rule, and our small one could be above the limit.
+    """
     given = context.app.resources
     requests = {
-        "cpu": cpu or given.cpu_request or CPU_REQUEST,
-        "memory": memory or given.memory_request or MEMORY_REQUEST,
+        "cpu": cpu or given.cpu_request or given.cpu_limit or CPU_REQUEST,
+        "memory": memory or given.memory_request or given.memory_limit or MEMORY_REQUEST,
     }
     limits = {name: value for name, value in (("cpu", given.cpu_limit), ("memory", given.memory_limit)) if value}
     return {"requests": requests} | ({"limits": limits} if limits else {})
