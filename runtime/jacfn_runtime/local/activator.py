@@ -9,7 +9,7 @@ from typing import Any
 
 from jacfn_runtime.local.events import Called, Report
 from jacfn_runtime.local.forward import ClientGone, Forwarder, Receive, Send, ServiceGone
-from jacfn_runtime.local.hosts import service_of
+from jacfn_runtime.local.hosts import direct, service_of
 from jacfn_runtime.local.process import StartFailed
 from jacfn_runtime.local.service import Overloaded, Service
 
@@ -30,9 +30,12 @@ class Activator:
         if scope["type"] != "http":
             await send({"type": "websocket.close"})
             return
+        if not scope["raw_path"].startswith(b"/"):  # `OPTIONS *`
+            await _refuse(send, 400, "BAD_REQUEST", "The request names no path")
+            return
         clock = asyncio.get_running_loop().time
         began, cold = clock(), False
-        service = self._services[service_of(scope["path"], _host(scope), self._services, self._by_host)]
+        service, scope = self._find(scope)
         try:
             async with service.turn() as turn:
                 cold = turn.cold
@@ -40,19 +43,28 @@ class Activator:
         except ClientGone:
             return
         except (Overloaded, StartFailed) as error:
-            status = await _refuse(send, 503, f"{service.name} cannot answer: {error.what}", RETRY_AFTER[type(error)])
+            status = await _refuse(
+                send, 503, "UNAVAILABLE", f"{service.name} cannot answer: {error.what}", RETRY_AFTER[type(error)]
+            )
         except ServiceGone as error:
-            status = await _refuse(send, 502, f"{service.name} broke off: {error.what}")
+            status = await _refuse(send, 502, "UNAVAILABLE", f"{service.name} broke off: {error.what}")
         self._report(Called(service.name, scope["method"], scope["path"], status, clock() - began, cold))
+
+    def _find(self, scope: MutableMapping[str, Any]) -> tuple[Service, MutableMapping[str, Any]]:
+        """The service that a request is for, and the request as its process should see it."""
+        name, raw_path = direct(scope["raw_path"])
+        if name in self._services:
+            return self._services[name], {**scope, "raw_path": raw_path}
+        return self._services[service_of(scope["path"], _host(scope), self._services, self._by_host)], scope
 
 
 def _host(scope: Mapping[str, Any]) -> str:
     return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
 
 
-async def _refuse(send: Send, status: int, message: str, retry_after: int = 0) -> int:
+async def _refuse(send: Send, status: int, code: str, message: str, retry_after: int = 0) -> int:
     """The envelope of ARCHITECTURE 4, so that a client sees one form of error whoever says it."""
-    body = {"ok": False, "type": "error", "data": None, "error": {"code": "UNAVAILABLE", "message": message}, "meta": {}}
+    body = {"ok": False, "type": "error", "data": None, "error": {"code": code, "message": message}, "meta": {}}
     headers = [(b"content-type", b"application/json")]
     if retry_after:
         headers.append((b"retry-after", str(retry_after).encode()))

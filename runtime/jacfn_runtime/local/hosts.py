@@ -6,8 +6,11 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from urllib.parse import quote, unquote_to_bytes
 
 GATEWAY = "gateway"
+DIRECT = "/.jacfn/"
+"""Below it lies each endpoint under its id, and never the gateway: what the gateway forwards cannot come back to it."""
 
 
 def hosts(app: str, endpoints: Iterable[str]) -> dict[str, str]:
@@ -29,6 +32,19 @@ def service_of(path: str, host: str, endpoints: Iterable[str], by_host: Mapping[
     if len(parts) > 2 and (endpoint := f"{parts[1]}/{parts[2]}") in endpoints:
         return endpoint
     return by_host.get(host.partition(":")[0].lower(), GATEWAY)
+
+
+def direct_url(base: str, endpoint: str) -> str:
+    """Where the gateway reaches an endpoint."""
+    return f"{base}{DIRECT}{quote(endpoint)}"
+
+
+def direct(raw_path: bytes) -> tuple[str, bytes]:
+    """The endpoint id of a path below DIRECT and the path that its process is asked for; an empty id for other paths."""
+    if not raw_path.startswith(DIRECT.encode()):
+        return "", raw_path
+    kind, name, rest = ([*raw_path.removeprefix(DIRECT.encode()).split(b"/", 2), b"", b""])[:3]
+    return unquote_to_bytes(kind + b"/" + name).decode("utf-8", "replace"), b"/" + rest
 
 
 def _label(text: str) -> str:

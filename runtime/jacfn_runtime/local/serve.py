@@ -17,7 +17,7 @@ import uvloop
 from jacfn_runtime.local.activator import Activator
 from jacfn_runtime.local.events import Listening, Logged, Report
 from jacfn_runtime.local.forward import Forwarder
-from jacfn_runtime.local.hosts import GATEWAY
+from jacfn_runtime.local.hosts import GATEWAY, direct_url
 from jacfn_runtime.local.process import Process
 from jacfn_runtime.local.service import Service
 
@@ -87,7 +87,7 @@ def _services(target: Target, url: str, report: Report) -> dict[str, Service]:
 
         return Service(name, launch, window, report, minimum)
 
-    routes = json.dumps(dict.fromkeys(target.endpoints, url))
+    routes = json.dumps({name: direct_url(url, name) for name in target.endpoints})
     endpoints = {name: service(name, target.windows.get(name, target.window), 0) for name in target.endpoints}
     return {**endpoints, GATEWAY: service(GATEWAY, target.window, 1, JACFN_ROUTES=routes)}
 

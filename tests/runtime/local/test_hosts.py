@@ -7,7 +7,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jacfn_runtime.local.hosts import hosts, service_of
+from jacfn_runtime.local.hosts import direct, direct_url, hosts, service_of
 
 NAMES = st.from_regex(r"(walker|function)/[A-Za-z_][A-Za-z0-9_]{0,70}", fullmatch=True)
 
@@ -29,3 +29,10 @@ def test_the_path_decides_before_the_host() -> None:
     assert service_of("/walker/b", "a.shop.localhost", endpoints, by_host) == "walker/b"
     assert service_of("/", "A.Shop.localhost:80", endpoints, by_host) == "walker/a"
     assert service_of("/walker", "other", endpoints, by_host) == "gateway"
+
+
+@given(NAMES, st.sampled_from(["/", "//walker/x", "/walker/a/0123"]))
+def test_what_the_gateway_forwards_reaches_the_endpoint_and_never_the_gateway(endpoint: str, path: str) -> None:
+    url = direct_url("http://127.0.0.1:1", endpoint)
+    assert direct(f"{url.removeprefix('http://127.0.0.1:1')}{path}".encode()) == (endpoint, path.encode())
+    assert direct(path.encode()) == ("", path.encode())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -114,6 +115,15 @@ def test_a_request_reaches_its_endpoint_by_path_or_by_host_and_everything_else_t
     assert running.request("/", headers={"Host": "make.shop.localhost:8000"}).json()["serves"] == "walker/make"
     assert running.request("/login").json()["serves"] == "gateway"
     assert running.request("/walker/none").json()["serves"] == "gateway"
+    forwarded = running.request("/.jacfn/walker/make/x//y").json()
+    assert (forwarded["serves"], forwarded["path"]) == ("walker/make", "/x//y")
+    assert running.request("/.jacfn/walker/none/x").json()["serves"] == "gateway"
+
+
+def test_a_request_for_no_path_is_refused(running: Running) -> None:
+    with socket.create_connection(("127.0.0.1", int(running.url.rpartition(":")[2])), timeout=10) as asked:
+        asked.sendall(b"OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert asked.recv(100).startswith(b"HTTP/1.1 400 ")
 
 
 def test_a_request_passes_whole_with_method_query_host_body_and_the_clients_address(running: Running) -> None:
