@@ -9,26 +9,19 @@ import asyncio
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from jacfn_runtime.identity import names, passwords, throttle
 from jacfn_runtime.identity.errors import InvalidCredentials, InvalidToken, UserExists
 from jacfn_runtime.identity.tokens import Caller, Grant, Tokens
-from jacfn_runtime.identity.users import Family, User, Users, name_key, open_users, sso_key
+from jacfn_runtime.identity.users import Family, Graph, User, Users, name_key, open_users, sso_key
 from jacfn_runtime.memory.errors import Conflict
 
 if TYPE_CHECKING:
     from jacfn_runtime.settings import Settings
 
 TURNS = 64  # locks for all accounts: two accounts share one now and then, and nobody notices at 40 ms a login
-
-
-class Graph(Protocol):
-    """What identity needs of the graph."""
-
-    async def create_root(self, root_id: str) -> None:
-        """Insert-only and idempotent."""
 
 
 class Accounts:
@@ -44,7 +37,7 @@ class Accounts:
 
     @classmethod
     def configured(cls, settings: Settings, graph: Graph, tokens: Tokens) -> Accounts:
-        return cls(open_users(settings), graph, tokens, throttle.Throttle.configured(settings))
+        return cls(open_users(settings, graph), graph, tokens, throttle.Throttle.configured(settings))
 
     async def register(self, usernames: list[str], password: str) -> dict[str, Any]:
         """A new user with a root of its own, logged in. `usernames`: one, or a username and an e-mail address.
@@ -55,7 +48,8 @@ class Accounts:
         passwords.check_rules(password, shown[0])
         keys = tuple(dict.fromkeys(map(name_key, shown)))
         encoded = await self._passwords.hash(password)
-        user = await self._add(User(uuid4().hex, keys, shown[0], uuid4().hex, encoded, created=time.time()))
+        user = User(uuid4().hex, keys, shown[0], uuid4().hex, encoded, created=time.time())
+        await self.users.add(user)
         return await self._let_in(user) | {"user_id": user.id}
 
     async def login(self, username: str, password: str, client: throttle.Subject) -> dict[str, Any]:
@@ -72,7 +66,8 @@ class Accounts:
         user = await self.users.by_key(key)
         if user is None:
             try:
-                user = await self._add(User(uuid4().hex, (key,), username, uuid4().hex, created=time.time()))
+                user = User(uuid4().hex, (key,), username, uuid4().hex, created=time.time())
+                await self.users.add(user)
             except UserExists:  # the same person came in twice at once
                 user = await self.users.by_key(key)
         if user is None:
@@ -140,18 +135,6 @@ class Accounts:
             await self._throttle.forgive(account)
         return user
 
-    async def _add(self, user: User) -> User:
-        await self.users.add(user)
-        return await self._with_root(user)
-
-    async def _with_root(self, user: User) -> User:
-        """The user, whose root is in the graph for sure: a crash between the two stores is healed here."""
-        if user.has_root:
-            return user
-        await self._graph.create_root(user.root)
-        await self.users.set_has_root(user.id)
-        return replace(user, has_root=True)
-
     async def _user(self, user_id: str) -> User:
         user = await self.users.by_id(user_id)
         if user is None:
@@ -162,7 +145,7 @@ class Accounts:
         return self.tokens.issue(user.caller, await self._grant(user))
 
     async def _grant(self, user: User) -> Grant:
-        await self._with_root(user)
+        await self._graph.create_root(user.root)  # at each login: a crash between the two stores is healed by the next one
         grant = Grant.new()
         await self.users.add_family(Family(grant, user.id, user.epoch, self._refresh_expires()))
         return grant

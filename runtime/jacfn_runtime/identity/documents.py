@@ -23,7 +23,6 @@ class UserDocument(Document):
     root: str
     password: str
     epoch: int
-    has_root: bool
     created: datetime
 
     class Settings:
@@ -39,13 +38,12 @@ class UserDocument(Document):
             root=user.root,
             password=user.password,
             epoch=user.epoch,
-            has_root=user.has_root,
             created=datetime.fromtimestamp(user.created, UTC),
         )
 
     def user(self) -> User:
         created = self.created.replace(tzinfo=UTC).timestamp()
-        return User(self.id, tuple(self.keys), self.username, self.root, self.password, self.epoch, self.has_root, created)
+        return User(self.id, tuple(self.keys), self.username, self.root, self.password, self.epoch, created)
 
 
 class FamilyDocument(Document):

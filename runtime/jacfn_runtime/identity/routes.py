@@ -14,10 +14,11 @@ from jacfn_runtime.http import body
 from jacfn_runtime.http.envelope import answer
 from jacfn_runtime.http.log import log
 from jacfn_runtime.identity import bodies, throttle
-from jacfn_runtime.identity.accounts import Accounts, Graph
+from jacfn_runtime.identity.accounts import Accounts
 from jacfn_runtime.identity.errors import IdentityError, InvalidToken
 from jacfn_runtime.identity.sso import PENDING_SECONDS, SingleSignOn
 from jacfn_runtime.identity.tokens import Caller, Tokens
+from jacfn_runtime.identity.users import Graph
 
 if TYPE_CHECKING:
     from jacfn_runtime.settings import Settings

@@ -23,7 +23,7 @@ BUSY_MS = 10_000  # how long a write waits for the graph's writers
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS identity_users (
     id TEXT PRIMARY KEY, username TEXT NOT NULL, root TEXT NOT NULL, password TEXT NOT NULL, epoch INTEGER NOT NULL,
-    has_root INTEGER NOT NULL, created REAL NOT NULL
+    created REAL NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS identity_keys (
     key TEXT PRIMARY KEY, user_id TEXT NOT NULL REFERENCES identity_users (id)
@@ -46,10 +46,10 @@ class SqliteUsers:
 
     async def add(self, user: User) -> None:
         def insert(connection: sqlite3.Connection) -> bool:
-            row = (user.id, user.username, user.root, user.password, user.epoch, int(user.has_root), user.created)
+            row = (user.id, user.username, user.root, user.password, user.epoch, user.created)
             connection.execute("BEGIN IMMEDIATE")
             try:
-                connection.execute("INSERT INTO identity_users VALUES (?,?,?,?,?,?,?)", row)
+                connection.execute("INSERT INTO identity_users VALUES (?,?,?,?,?,?)", row)
                 connection.executemany("INSERT INTO identity_keys VALUES (?,?)", [(key, user.id) for key in user.keys])
             except sqlite3.IntegrityError:
                 return False  # closing the connection rolls back
@@ -64,9 +64,6 @@ class SqliteUsers:
 
     async def by_id(self, user_id: str) -> User | None:
         return await self._find(f"{FIND} WHERE id = ?", user_id)
-
-    async def set_has_root(self, user_id: str) -> None:
-        await self._write("UPDATE identity_users SET has_root = 1 WHERE id = ?", (user_id,))
 
     async def set_password(self, user: User, password: str, *, epoch: int) -> bool:
         change = "UPDATE identity_users SET password = ?, epoch = ? WHERE id = ? AND password = ? AND epoch = ?"
@@ -92,8 +89,8 @@ class SqliteUsers:
         row = await self._run(lambda connection: connection.execute(query, (value,)).fetchone())
         if row is None:
             return None
-        user_id, username, root, password, epoch, has_root, created, keys = row
-        return User(user_id, tuple(json.loads(keys)), username, root, password, epoch, bool(has_root), created)
+        user_id, username, root, password, epoch, created, keys = row
+        return User(user_id, tuple(json.loads(keys)), username, root, password, epoch, created)
 
     async def _write(self, statement: str, values: tuple[Any, ...]) -> int:
         return await self._run(lambda connection: connection.execute(statement, values).rowcount)

@@ -27,7 +27,6 @@ class User:
     root: str
     password: str = field(default="", repr=False)  # encoded argon2 hash; empty: no password opens this account
     epoch: int = 0  # counts password changes: refresh tokens of an earlier epoch are void
-    has_root: bool = False  # whether the graph has this user's root; if a crash came in between, the next login makes it
     created: float = 0
 
     @property
@@ -53,6 +52,25 @@ def sso_key(issuer: str, subject: str) -> str:
     return f"sso:{issuer} {subject}"  # an issuer is a URL: it has no space
 
 
+class Store(Protocol):
+    """What identity asks of the graph's store: which one it is."""
+
+    @property
+    def name(self) -> str:
+        """`embedded` or `mongodb`. May have to ask a server, so it is read in a thread."""
+
+
+class Graph(Protocol):
+    """What identity needs of the graph."""
+
+    @property
+    def store(self) -> Store:
+        """The store beneath."""
+
+    async def create_root(self, root_id: str) -> None:
+        """Insert-only and idempotent."""
+
+
 class Users(Protocol):
     """A place that keeps users. Every method raises StoreUnavailable when the place cannot be reached."""
 
@@ -64,9 +82,6 @@ class Users(Protocol):
 
     async def by_id(self, user_id: str) -> User | None:
         """The user with this id."""
-
-    async def set_has_root(self, user_id: str) -> None:
-        """Remember that the graph has this user's root."""
 
     async def set_password(self, user: User, password: str, *, epoch: int) -> bool:
         """Exchange the hash. False, and nothing done, when the user's hash or epoch is no longer the one in `user`."""
@@ -84,12 +99,20 @@ class Users(Protocol):
         """Give everything back."""
 
 
-def open_users(settings: Settings) -> Users:
+def open_users(settings: Settings, graph: Graph) -> Users:
     """The place that the settings name. Connects at the first call, never here."""
-    if settings.embedded:
+    if settings.mongodb_uri and settings.on_unavailable == "embedded":
+        from jacfn_runtime.identity.following import FollowingUsers
+
+        return FollowingUsers(lambda: _place(settings, embedded=graph.store.name == "embedded"))
+    return _place(settings, embedded=settings.embedded)
+
+
+def _place(settings: Settings, *, embedded: bool) -> Users:
+    if embedded:
         from jacfn_runtime.identity.sqlite import SqliteUsers
 
         return SqliteUsers(settings.shelf_db_path)
     from jacfn_runtime.identity.mongo import MongoUsers
 
-    return MongoUsers(settings.mongodb_uri)
+    return MongoUsers(settings.mongodb_uri, settings.app)

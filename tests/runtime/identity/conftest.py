@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import sys
@@ -38,6 +39,14 @@ def stored(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
+def graph(stored: Settings) -> Iterator[Graph]:
+    """The graph beside the users."""
+    opened = Graph.open(stored)
+    yield opened
+    asyncio.run(opened.close())
+
+
+@pytest.fixture
 def embedded(tmp_path: Path) -> Settings:
     """Settings of an app whose users live in the embedded file."""
     return Settings(bundle=tmp_path, jwt_secret=SECRET, shelf_db_path=tmp_path / "data" / "store.db")
@@ -45,7 +54,10 @@ def embedded(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def cut_off() -> Iterator[None]:
-    """For tests whose MongoDB is away: pymongo forgets a socket when it is closed while it connects (pool_shared.py)."""
+    """For tests whose MongoDB cannot be reached.
+
+    pymongo forgets a socket when it is closed while it connects (pool_shared.py), and a client whose URI it refuses.
+    """
     yield
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
@@ -53,8 +65,8 @@ def cut_off() -> Iterator[None]:
 
 
 @pytest.fixture
-async def users(stored: Settings) -> AsyncIterator[Users]:
-    place = open_users(stored)
+async def users(stored: Settings, graph: Graph) -> AsyncIterator[Users]:
+    place = open_users(stored, graph)
     yield place
     await place.close()
 
@@ -105,6 +117,7 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Serve
     (folder / "settings.yaml").write_text(f"""
 config_version: 1
 server: {{host: 127.0.0.1, port: {port}}}
+jwt: {{keys_dir: {folder}/keys}}
 oauth:
   issuer: {issuer}
   clients:

@@ -17,7 +17,9 @@ from jacfn_runtime.identity.mongo import MongoUsers
 from jacfn_runtime.identity.sqlite import SqliteUsers
 from jacfn_runtime.identity.tokens import Grant
 from jacfn_runtime.identity.users import Family, User, Users, name_key, open_users, sso_key
-from jacfn_runtime.memory.errors import StoreUnavailable
+from jacfn_runtime.memory.errors import StoreRefused, StoreUnavailable
+from jacfn_runtime.memory.graph import Graph
+from jacfn_runtime.memory.open import open_store
 from jacfn_runtime.settings import Settings
 
 
@@ -89,13 +91,6 @@ async def test_text_of_any_language_is_kept_as_it_is(users: Users) -> None:
     assert await users.by_id(added.id) == added
 
 
-async def test_that_the_graph_has_the_root_is_remembered(users: Users) -> None:
-    ann = user()
-    await users.add(ann)
-    await users.set_has_root(ann.id)
-    assert await users.by_id(ann.id) == replace(ann, has_root=True)
-
-
 async def test_a_password_is_exchanged_once_for_what_was_read(users: Users) -> None:
     ann = user()
     await users.add(ann)
@@ -141,20 +136,20 @@ async def test_a_revoked_family_does_not_rotate(users: Users) -> None:
     assert not await users.rotate(first, "b" * 32, time.time() + 3600)
 
 
-async def test_two_processes_see_each_other(stored: Settings, users: Users) -> None:
+async def test_two_processes_see_each_other(stored: Settings, graph: Graph, users: Users) -> None:
     ann = user()
     await users.add(ann)
-    other = open_users(stored)
+    other = open_users(stored, graph)
     assert await other.by_id(ann.id) == ann
     await other.close()
 
 
-async def test_users_outlive_the_process(stored: Settings) -> None:
+async def test_users_outlive_the_process(stored: Settings, graph: Graph) -> None:
     ann = user()
-    first = open_users(stored)
+    first = open_users(stored, graph)
     await first.add(ann)
     await first.close()
-    second = open_users(stored)
+    second = open_users(stored, graph)
     assert await second.by_id(ann.id) == ann
     await second.close()
 
@@ -192,7 +187,7 @@ async def test_an_embedded_file_that_cannot_be_made_is_unavailable(tmp_path: Pat
 @pytest.mark.usefixtures("cut_off")
 async def test_a_mongodb_that_is_away_or_hangs_is_unavailable_until_it_is_back(tmp_path: Path) -> None:
     with servers.mongodb(tmp_path) as server:
-        place = MongoUsers(server.url.replace("/?", "/identity?"))
+        place = MongoUsers(server.url.replace("/?", "/identity?"), "shop")
         server.stop(kill=True)
         with pytest.raises(StoreUnavailable, match="MongoDB"):
             await place.by_id("a")
@@ -209,8 +204,41 @@ async def test_a_mongodb_that_is_away_or_hangs_is_unavailable_until_it_is_back(t
 
 @pytest.mark.usefixtures("cut_off")
 async def test_what_mongodb_says_never_shows_the_password() -> None:
-    place = MongoUsers(f"mongodb://jac:topsecret@127.0.0.1:{servers.free_port()}/jac_db")
+    place = MongoUsers(f"mongodb://jac:topsecret@127.0.0.1:{servers.free_port()}/jac_db", "shop")
     with pytest.raises(StoreUnavailable) as caught:
         await place.by_id("a")
     assert "topsecret" not in str(caught.value) + repr(place)
     await place.close()
+
+
+@pytest.mark.usefixtures("cut_off")
+async def test_a_mongodb_uri_that_is_none_is_refused_and_never_repeated() -> None:
+    place = MongoUsers("mongodb://jac:top%secret@db/jac_db", "shop")
+    with pytest.raises(StoreRefused) as caught:
+        await place.by_id("a")
+    assert "secret" not in str(caught.value)
+
+
+async def test_a_database_of_another_app_is_refused(mongodb: servers.Server) -> None:
+    uri = mongodb.url.replace("/?", f"/identity_{uuid4().hex}?")
+    owner = Graph.open(Settings(bundle=Path(), mongodb_uri=uri, app="shop"))
+    await owner.prepare()
+    await owner.close()
+    place = MongoUsers(uri, "other")
+    with pytest.raises(StoreRefused, match="belongs to the app shop"):
+        await place.add(user())
+    await place.close()
+
+
+async def test_a_laptop_that_may_fall_back_keeps_users_where_the_graph_is(mongodb: servers.Server, tmp_path: Path) -> None:
+    away = f"mongodb://127.0.0.1:{servers.free_port()}/jac_db"
+    there = mongodb.url.replace("/?", f"/identity_{uuid4().hex}?")
+    for uri, embedded in ((away, True), (there, False)):
+        settings = Settings(bundle=tmp_path, mongodb_uri=uri, on_unavailable="embedded", shelf_db_path=tmp_path / "store.db")
+        graph = Graph(open_store(settings))
+        place, ann = open_users(settings, graph), user(uuid4().hex)
+        await place.add(ann)
+        assert (await SqliteUsers(tmp_path / "store.db").by_id(ann.id) == ann) is embedded
+        assert await place.by_id(ann.id) == ann
+        await place.close()
+        await graph.close()
