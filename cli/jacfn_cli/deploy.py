@@ -59,7 +59,7 @@ def deploy_app(entry: Path, settings: Settings, printer: Printer, *, build: bool
         return
     ingress = settings.knative.ingress_address.removeprefix("http://").rstrip("/")
     deployed = carry_out(cluster, prepared, report, ingress_address=ingress)
-    _say_addresses(deployed, manifest.catalog, printer)
+    say_addresses(deployed, manifest.catalog, printer)
 
 
 def open_cluster(settings: Settings, printer: Printer, context: str) -> Cluster:
@@ -107,7 +107,8 @@ def _say_plan(prepared: Prepared, printer: Printer) -> None:
     printer.note(f"Plan       {', '.join(f'{counts[action]} {text}' for action, text in VERBS.items() if counts[action])}")
 
 
-def _say_addresses(deployed: Deployed, catalog: Catalog, printer: Printer) -> None:
+def say_addresses(deployed: Deployed, catalog: Catalog, printer: Printer) -> None:
+    """The table of URLs, and how the whole app is reached."""
     urls = {row.id: row.url for row in deployed.rows}
     front = deployed.addresses[0].url if deployed.addresses else ""
     urls |= {endpoint.id: f"{front}/{endpoint.id}" for endpoint in catalog.endpoints if endpoint.id not in urls}

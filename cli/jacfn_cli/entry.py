@@ -37,7 +37,7 @@ def open_entry(
 def _absent(entry: Path, named: bool) -> ProgramError:
     if entry.is_dir():
         return ProgramError(f"{entry} is a folder", next_step="Name the program's entry file, such as `main.jac`.")
-    programs = sorted(file.name for file in entry.parent.glob("*.jac")) if entry.parent.is_dir() else []
+    programs = sorted(file.name for file in entry.parent.glob("[!.]*.jac") if file.is_file())
     near = get_close_matches(entry.name, programs, n=1) or programs[:1]
     what = f"There is no file {entry}" if named else f"There is no {entry.name} in {entry.parent}"
     if near:

@@ -27,7 +27,10 @@ def report(error: BaseException, printer: Printer) -> int:
         traceback.print_exception(error)
     what = getattr(error, "what", "")
     if what:
-        printer.error(what, getattr(error, "evidence", ""), getattr(error, "next_step", ""))
+        shown = [getattr(error, "evidence", "")]
+        if applied := getattr(error, "applied", ()):  # a deploy that failed halfway
+            shown.append(f"Written before that: {', '.join(applied)}")
+        printer.error(what, "\n".join(filter(None, shown)), getattr(error, "next_step", ""))
         return int(getattr(error, "exit_code", 1))
     if isinstance(error, OSError) and error.filename:
         printer.error(f"{error.filename}: {error.strerror}")

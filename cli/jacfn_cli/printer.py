@@ -5,6 +5,7 @@ On a terminal rich draws tables and colours; in a pipe or a log each line stands
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TextIO
@@ -32,8 +33,9 @@ class Printer:
     def table(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Rows under their header: drawn on a terminal, aligned plain lines elsewhere."""
         cells = [[self._clean(cell) for cell in row] for row in rows]
-        if not sys.stdout.isatty():
-            for line in _aligned([list(header), *cells]):
+        plain = _aligned([list(header), *cells])
+        if not sys.stdout.isatty() or len(max(plain, key=len)) > shutil.get_terminal_size().columns - len(header) * 2:
+            for line in plain:  # a URL that is broken over two lines cannot be clicked
                 click.echo(line)
             return
         from rich.box import SIMPLE_HEAD

@@ -11,8 +11,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli.api_server import api_server
+from jacfn_cli.deploy import say_addresses
 from jacfn_cli.main import cli
 from jacfn_cli.printer import Printer
+from jacfn_knative.cluster import Address, Deployed, Row
+from jacfn_runtime.program.catalog import Catalog, Endpoint
 
 APP = {"jacfn.dev/app": "shop", "app.kubernetes.io/managed-by": "jacfn"}
 
@@ -126,6 +129,36 @@ def test_a_context_that_does_not_exist_is_refused_with_those_that_do(project: Pa
     with api_server(project.parent, {}):
         result = jac("start", "--scale", "--context", "prod")
     assert (result.exit_code, "has no context 'prod'\n  It has: desk.\n" in result.stderr) == (1, True)
+
+
+CATALOG = Catalog(
+    entry="main.jac",
+    endpoints=(Endpoint(kind="walker", name="w", access="pub", parameters=(), schema={}, module="m", file="main.jac", line=1),),
+)
+
+
+def test_a_deploy_ends_with_the_table_of_urls(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = (
+        Row("walker/w", True, "shop-w-abc123", "http://shop-w-abc123.default.example.com", "", True),
+        Row("gateway", True, "shop", "http://shop.default.example.com", "", True),
+    )
+    say_addresses(Deployed("knative", rows, (Address("http://localhost:30001", True),)), CATALOG, Printer())
+    assert capsys.readouterr() == (
+        "ENDPOINT        ACCESS  PARAMETERS  SOURCE      URL\n"
+        "POST /walker/w  public  -           main.jac:1  http://shop-w-abc123.default.example.com\n",
+        "Gateway    http://shop.default.example.com\nAPI        http://localhost:30001\nDocs       http://localhost:30001/docs\n",
+    )
+
+
+def test_without_knative_every_endpoint_is_below_the_one_address(capsys: pytest.CaptureFixture[str]) -> None:
+    found = Deployed(
+        "deployment", (), (Address("http://localhost:30001", None, "not reachable from here"),), notes=("Mind this.",)
+    )
+    say_addresses(found, CATALOG, Printer())
+    said = capsys.readouterr()
+    assert said.out.endswith("main.jac:1  http://localhost:30001/walker/w\n")
+    assert said.err.startswith("API        http://localhost:30001  (not reachable from here)\n")
+    assert said.err.endswith("Warning: Mind this.\n")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from jacfn_cli import failure
 from jacfn_cli.main import COMMANDS, cli
 from jacfn_cli.printer import Printer
-from jacfn_knative.errors import InvalidApp, KnativeError
+from jacfn_knative.errors import DeployFailed, InvalidApp, KnativeError
 from jacfn_runtime.errors import JacfnError, SettingsError
 
 
@@ -65,6 +65,11 @@ def test_help_imports_nothing_heavy() -> None:
         ),
         (SettingsError("wrong"), 2, "Error: wrong\n"),
         (KnativeError("no pod"), 1, "Error: no pod\n"),
+        (
+            DeployFailed("w is not ready", evidence="OOM", applied=["Secret/a"]),
+            1,
+            "Error: w is not ready\n  OOM\n  Written before that: Secret/a\n",
+        ),
         (InvalidApp("bad name"), 2, "Error: bad name\n"),
         (KeyboardInterrupt(), 130, "Stopped.\n"),
         (click.Abort(), 130, "Stopped.\n"),
