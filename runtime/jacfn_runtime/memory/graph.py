@@ -6,15 +6,17 @@ Nothing of jaclang is imported before the first request: a slim loader has to be
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import datetime
 import random
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from jacfn_runtime.memory.errors import Conflict, StoreUnavailable, UnknownCaller
+from jacfn_runtime.memory.errors import Conflict, UnknownCaller
 from jacfn_runtime.memory.roots import GUEST_ROOT, SYSTEM_ROOT
 from jacfn_runtime.memory.store import ChangeSet, Edge, Node, Store
 from jacfn_runtime.memory.turns import Turn, Turns
@@ -24,9 +26,10 @@ if TYPE_CHECKING:
     from jacfn_runtime.program.load import Program
     from jacfn_runtime.settings import Isolation, Settings
 
+RESENDS = 50  # of a commit that met others on its way and nothing else; each time it lost, another one was through
 REPLAYS = 5  # after that the caller is told (409) and decides; the incumbent's number as well
-FIRST_PAUSE = 0.01  # seconds; about two commits, so that half of those who collided find the way free
-LONGEST_PAUSE = 0.25
+SHORTEST_PAUSE = 0.005  # seconds: about one commit
+LONGEST_PAUSE = 0.5
 THREADS = 32  # sync walkers at once; they mostly wait for stores, and one that computes holds the others up in any case
 ROOT_TYPE = "jac.Root"
 
@@ -130,51 +133,52 @@ class Graph:
             raise ValueError("a request never runs as the system root")
         async with self._turns.turn((work.kind, work.target, work.node or work.root)) as turn:
             for replay in range(REPLAYS):
+                started = time.monotonic()
                 try:
-                    return await self._attempt(work, fresh=replay > 0)
+                    return await self._attempt(work, turn, fresh=replay > 0)
                 except Conflict as conflict:
                     self.replays += 1
-                    await _wait(turn, conflict, replay)
+                    await asyncio.sleep(_pause(time.monotonic() - started, replay))
+                    await turn.collided(conflict.ids)
                 except UnknownCaller:
                     if work.root != GUEST_ROOT:
                         raise
                     await self.prepare()  # this pod was faster than the deploy's init job
-            return await self._attempt(work, fresh=True)
+            return await self._attempt(work, turn, fresh=True)
 
-    async def _attempt(self, work: Work, fresh: bool) -> Outcome:
+    async def _attempt(self, work: Work, turn: Turn, fresh: bool) -> Outcome:
         from jacfn_runtime.memory.adapter import attempt, hooks
 
         hooks.install()
         call = attempt.Call(work.kind, work.target, work.arguments, work.root, work.node)
         guard = work.isolation == "serializable"
+        loop = asyncio.get_running_loop()
         if attempt.is_async(call):
             # A task of its own has a context of its own, as a thread's copied one is.
-            done = await asyncio.create_task(self._attempt_async(call, fresh, guard), context=contextvars.copy_context())
+            done = await asyncio.create_task(self._run_async(call, fresh), context=contextvars.copy_context())
+            await self._in_thread(done.conclude, guard, loop)
         else:
-            done = await self._in_thread(attempt.run_sync, self._store, call, fresh, guard)
-        return Outcome(done.result, done.reports)
+            done = await self._in_thread(attempt.run_sync, self._store, call, fresh, guard, loop)
+        for resend in range(RESENDS):
+            if done.collision is None:
+                return Outcome(done.result, done.reports)
+            await turn.collided(done.collision.ids)
+            await asyncio.sleep(_pause(SHORTEST_PAUSE, min(resend, REPLAYS)))
+            await self._in_thread(done.conclude, guard, loop)
+        done.close()
+        raise Conflict(done.collision.ids if done.collision else ())
 
-    async def _attempt_async(self, call: Call, fresh: bool, guard: bool) -> Attempt:
-        from jacfn_runtime.memory.adapter.attempt import Attempt, call_async, raise_ordinary, run_effect
+    async def _run_async(self, call: Call, fresh: bool) -> Attempt:
+        from jacfn_runtime.memory.adapter.attempt import Attempt, call_async
 
         attempt = Attempt(self._store, fresh=fresh)
         try:
-            try:
-                attempt.open(call.root)
-                start = await self._in_thread(attempt.start, call.node) if call.kind == "walker" else None
-                result = await call_async(attempt, call, start)
-                await self._in_thread(attempt.finish, result)
-            except StoreUnavailable:
-                raise
-            except (Exception, SystemExit) as error:
-                await self._in_thread(attempt.failed)
-                raise_ordinary(error)
-            await self._in_thread(attempt.commit, guard)
-            for effect in attempt.effects():
-                if asyncio.iscoroutine(done := run_effect(effect)):
-                    await done
-        finally:
-            attempt.close()
+            attempt.open(call.root)
+            start = await self._in_thread(attempt.start, call.node) if call.kind == "walker" else None
+            result = await call_async(attempt, call, start)
+            await self._in_thread(attempt.finish, result)
+        except BaseException as error:
+            await self._in_thread(attempt.failed, error)
         return attempt
 
     async def seed(self, program: Program, main: bool) -> bool:
@@ -182,11 +186,11 @@ class Graph:
 
         Raises ProgramError with the Jac file and line if a block raises; then nothing was written and it may be tried again.
         """
-        return await self._in_thread(self._seed, program, main)
+        return await self._in_thread(self._seed, program, main, asyncio.get_running_loop())
 
-    def _seed(self, program: Program, main: bool) -> bool:
+    def _seed(self, program: Program, main: bool, loop: asyncio.AbstractEventLoop) -> bool:
         from jacfn_runtime.memory.adapter import hooks
-        from jacfn_runtime.memory.adapter.attempt import Attempt, run_effect
+        from jacfn_runtime.memory.adapter.attempt import Attempt
 
         hooks.install()
         mark = f"seed/{program.hash}"
@@ -198,14 +202,13 @@ class Graph:
                 attempt.open(SYSTEM_ROOT)
                 program.run_entry(main)
                 attempt.finish(None, {mark: datetime.datetime.now(datetime.UTC).isoformat()})
-                attempt.commit(guard=True)
-            except Conflict:
-                continue
-            finally:
-                attempt.close()
-            for effect in attempt.effects():
-                run_effect(effect)
-            return True
+            except BaseException as error:
+                attempt.failed(error)
+            with contextlib.suppress(Conflict):
+                if attempt.conclude(True, loop):
+                    return True
+            attempt.close()
+            time.sleep(SHORTEST_PAUSE)
         raise Conflict((mark,))
 
     async def inspect(self) -> Inspection:
@@ -227,8 +230,7 @@ class Graph:
         return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: context.run(function, *arguments))
 
 
-async def _wait(turn: Turn, conflict: Conflict, replay: int) -> None:
-    """After a conflict: let others finish, then queue with this process's own requests."""
-    pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**replay)
-    await asyncio.sleep(random.uniform(0, pause))  # noqa: S311  spreads requests, guards no secret
-    await turn.collided(conflict.ids)
+def _pause(took: float, replay: int) -> float:
+    """Seconds to wait before a replay: about as long as an attempt takes, longer each time, never as long as others wait."""
+    longest = min(LONGEST_PAUSE, max(SHORTEST_PAUSE, took) * 2**replay)
+    return random.uniform(0, longest)  # noqa: S311  spreads requests, guards no secret

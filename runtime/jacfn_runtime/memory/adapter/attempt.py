@@ -8,11 +8,8 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import copy
-import functools
 import inspect
 import logging
-import random
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn
@@ -31,7 +28,6 @@ from jacfn_runtime.memory.store import ChangeSet, Store
 
 _NOBODY = "f" * 32  # asked for where a node is missing, so that a missing one takes as long as a forbidden one
 _SCALARS = (str, int, float, bool, type(None))
-_APPEND_TRIES = 20  # a collision of blind appends needs no replay; each one that is lost was won by another request
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +42,7 @@ class Call:
 
 
 class Attempt:
-    """One try. `open`, run the program, `finish`, `commit`, effects; `close` in any case."""
+    """One try: `open`, run the program, `finish`, `conclude`; or `failed`."""
 
     def __init__(self, store: Store, *, fresh: bool) -> None:
         self._store = store
@@ -55,6 +51,8 @@ class Attempt:
         self.result: Any = None
         self.reports: list[Any] = []
         self.changes = ChangeSet()
+        self.collision: Conflict | None = None
+        self._confirmed = False
 
     def open(self, root: str) -> None:
         """Become this caller. Reads nothing: a function that touches no graph asks no store."""
@@ -110,32 +108,50 @@ class Attempt:
                 if (error := future.exception()) is not None:
                     logging.getLogger(__name__).debug("a flow ended with an exception", exc_info=error)
 
-    def commit(self, guard: bool) -> None:
-        """Make it true. Raises Conflict if somebody was faster, or if what was read does not belong to one point in time."""
-        if self.changes.empty or not guard:
-            self._confirm()
-        for left in reversed(range(_APPEND_TRIES)):
-            try:
-                return self._store.commit(self.changes, guard=guard)
-            except Conflict as conflict:
-                if not conflict.append_only or not left:
-                    raise
-                time.sleep(random.uniform(0, 0.01))  # noqa: S311  a commit takes milliseconds; who waits a little meets fewer
-        return None
+    def conclude(self, guard: bool, loop: asyncio.AbstractEventLoop) -> bool:
+        """Commit, run the effects (async ones on `loop`), give the reader back.
+
+        False: nothing stands against the commit but others that were sent at the same time; conclude again when they are done.
+        Raises Conflict if somebody was faster, or if what was read does not belong to one point in time.
+        """
+        try:
+            if not self._confirmed and (self.changes.empty or not guard):
+                self._confirm()
+            self._store.commit(self.changes, guard=guard)
+        except Conflict as conflict:
+            self.collision = conflict
+            if conflict.append_only:
+                return False
+            self.close()
+            raise
+        except BaseException:
+            self.close()
+            raise
+        self.collision = None
+        effects, self.context.effects = self.context.effects, []
+        if effects:
+            self.enter()
+            for effect in effects:
+                _run_effect(effect, loop)
+        self.close()
+        return True
 
     def _confirm(self) -> None:
         if not self._reader.confirm():
             raise Conflict(())
+        self._confirmed = True
 
-    def failed(self) -> None:
-        """After an exception of the program: raises Conflict if it saw a torn state, which explains it."""
-        self._join_flows()
-        self._confirm()
-
-    def effects(self) -> list[Callable[[], Any]]:
-        """What the program asked for after its commit; empty when asked again."""
-        effects, self.context.effects = self.context.effects, []
-        return effects
+    def failed(self, error: BaseException) -> NoReturn:
+        """Close after an exception, and raise it; or Conflict, if the program saw a torn state, which explains the exception."""
+        try:
+            self._join_flows()
+            if not isinstance(error, StoreUnavailable):
+                self._confirm()
+        finally:
+            self.close()
+        if isinstance(error, SystemExit | StopIteration):  # they would end the server, or vanish in a future
+            raise RuntimeError(f"the program raised {type(error).__name__}") from error  # noqa: TRY004  it is no wrong type
+        raise error
 
     def close(self) -> None:
         """Give the reader back."""
@@ -149,43 +165,29 @@ def _node_id(text: str) -> str:
         raise NodeNotFound(text) from None
 
 
-def run_sync(store: Store, call: Call, fresh: bool, guard: bool) -> Attempt:
-    """A whole attempt at a sync walker or function, effects included. If it raises, nothing was written."""
+def run_sync(store: Store, call: Call, fresh: bool, guard: bool, loop: asyncio.AbstractEventLoop) -> Attempt:
+    """An attempt at a sync walker or function, concluded unless `collision` says otherwise. If it raises, nothing was written."""
     attempt = Attempt(store, fresh=fresh)
     try:
-        try:
-            attempt.open(call.root)
-            arguments = _own(call.arguments)
-            if call.kind == "walker":
-                start = attempt.start(call.node)
-                attempt.finish(JacRuntime.spawn(call.target(**arguments), start))
-            else:
-                attempt.finish(call.target(**arguments))
-        except StoreUnavailable:
-            raise
-        except (Exception, SystemExit) as error:
-            attempt.failed()
-            raise_ordinary(error)
-        attempt.commit(guard)
-        for effect in attempt.effects():
-            if inspect.iscoroutine(running := run_effect(effect)):
-                run_effect(functools.partial(asyncio.run, running))
-    finally:
-        attempt.close()
+        attempt.open(call.root)
+        arguments = _own(call.arguments)
+        if call.kind == "walker":
+            start = attempt.start(call.node)
+            attempt.finish(JacRuntime.spawn(call.target(**arguments), start))
+        else:
+            attempt.finish(call.target(**arguments))
+    except BaseException as error:
+        attempt.failed(error)
+    attempt.conclude(guard, loop)
     return attempt
 
 
-def raise_ordinary(error: BaseException) -> NoReturn:
-    """Raise the same error, or an ordinary one in place of those that would end the server or vanish in a future."""
-    if isinstance(error, SystemExit | StopIteration):
-        raise RuntimeError(f"the program raised {type(error).__name__}") from error  # noqa: TRY004  it is no wrong type
-    raise error
-
-
-def run_effect(effect: Callable[[], Any]) -> Any:
-    """Run one effect; what it returns. The commit stands whatever happens here, so an exception is logged and goes no further."""
+def _run_effect(effect: Callable[[], Any], loop: asyncio.AbstractEventLoop) -> None:
+    """Run one effect. The commit stands whatever happens here, so an exception is logged and goes no further."""
     try:
-        return effect()
+        running = effect()
+        if inspect.iscoroutine(running):
+            asyncio.run_coroutine_threadsafe(running, loop).result()
     except Exception:
         logging.getLogger(__name__).exception("an on_commit effect failed; the commit stands")
 
