@@ -99,9 +99,20 @@ def _stage(staging: Path, source: Source) -> None:
 
 
 def _parse(program: Any, staging: Path, source: Source) -> Any:
-    tree = program.compile(file_path=str(staging / source.file), symtab_ir_only=True, no_cgen=True)
+    tree = _run_compiler(program, staging, source, symtab_ir_only=True, no_cgen=True)
     _refuse_errors(program, staging, source)
     return tree
+
+
+def _run_compiler(program: Any, staging: Path, source: Source, **options: bool) -> Any:
+    try:
+        return program.compile(file_path=str(staging / source.file), **options)
+    except Exception as error:  # whatever it is, it is the compiler's own fault
+        raise ProgramError(
+            f"jaclang's compiler failed on {source.file}",
+            evidence=f"{type(error).__name__}: {error}",
+            next_step="Try `jac check` on it, and report it to jaclang.",
+        ) from error
 
 
 def _compile(program: Any, staging: Path, source: Source) -> Module:
@@ -109,7 +120,7 @@ def _compile(program: Any, staging: Path, source: Source) -> Module:
         return Module(source)
     if not source.is_jac:
         return Module(source, code=compile(source.text, source.file, "exec", dont_inherit=True))
-    tree = program.compile(file_path=str(staging / source.file))
+    tree = _run_compiler(program, staging, source)
     if not tree.gen.py_ast:
         _refuse_errors(program, staging, source)
         raise ProgramError(f"{source.file} gives no code", next_step="Move client or native code out of the program.")

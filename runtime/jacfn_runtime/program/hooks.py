@@ -92,12 +92,11 @@ def _async_abilities(cls: Any) -> list[Any]:
 
 
 def _fires_for(abilities: Iterable[Any], walker: type) -> bool:
-    triggers = [ability.trigger for ability in abilities]
-    return any(trigger is None or _accepts(trigger, walker) for trigger in triggers)
+    return any(_accepts(ability, walker) for ability in abilities)
 
 
-def _accepts(trigger: Any, walker: type) -> bool:
+def _accepts(ability: Any, walker: type) -> bool:
     try:
-        return issubclass(walker, trigger)
-    except TypeError:
+        return ability.trigger is None or issubclass(walker, ability.trigger)
+    except (TypeError, NameError):  # a trigger that means nothing: jaclang says so when the ability is met
         return False

@@ -116,7 +116,7 @@ def load(folder: Path, loader: Literal["slim", "full", "auto"] = "auto", told: C
     check_jaclang(manifest)
     try:
         pack = Pack(read_code(folder))
-    except ValueError as error:
+    except (ValueError, EOFError, TypeError) as error:
         raise BundleMismatch(
             f"{folder / 'code.bin'} is damaged", evidence=str(error), next_step="Build the bundle again."
         ) from error

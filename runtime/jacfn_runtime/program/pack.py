@@ -42,12 +42,14 @@ class Pack:
     """An opened `code.bin`. Raises ValueError if the data is none."""
 
     def __init__(self, data: bytes) -> None:
-        if data[: len(MAGIC)] != MAGIC:
+        if data[: len(MAGIC)] != MAGIC or len(data) < _HEADER:
             raise ValueError("not a code.bin of this format")
         length = int.from_bytes(data[len(MAGIC) : _HEADER], "big")
         self._data = memoryview(data)
         self._blobs = _HEADER + length
         self.index: dict[str, tuple[int, int, bool, str]] = marshal.loads(self._data[_HEADER : self._blobs])  # noqa: S302  our own file
+        if len(data) != self._blobs + sum(size for _, size, _, _ in self.index.values()):
+            raise ValueError("cut short, or put together from different files")
 
     def __contains__(self, name: str) -> bool:
         return name in self.index

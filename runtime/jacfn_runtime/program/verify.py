@@ -44,7 +44,8 @@ def verify(folder: Path) -> Verified:
 
 
 def _start(folder: Path, loader: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", __name__, str(folder), loader]
+    # -P: a file of the project that is named like a library must not take its place.
+    command = [sys.executable, "-P", "-m", __name__, str(folder), loader]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
 
 

@@ -204,3 +204,10 @@ async def test_aggregating_and_async_hooks(hooks: tuple[Manager, Any]) -> None:
     assert await proxy.later(4) == 8
     assert proxy.gather("x") == ["x"]
     assert proxy.value == 5
+
+
+@pytest.mark.parametrize("change", [lambda data: data[:-1], lambda data: data + b"x", lambda data: data[:10]])
+def test_a_pack_that_was_cut_or_mixed_up_is_refused(change: Any) -> None:
+    data = pack.write({"a": Packed(compile("x = 1", "a.py", "exec"), False, "src/a.py")})
+    with pytest.raises((ValueError, EOFError)):
+        Pack(change(data))
