@@ -15,11 +15,12 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 from jacfn_runtime.errors import SettingsError
+from jacfn_runtime.http.log import log
 from jacfn_runtime.identity.errors import InvalidArguments, InvalidToken, SsoFailed, SsoNotConfigured, UnknownPlatform
 from jacfn_runtime.identity.provider import Pending, Provider
 from jacfn_runtime.identity.tokens import Grant
@@ -38,11 +39,11 @@ class SingleSignOn:
     """The platforms of one app."""
 
     def __init__(self, settings: Settings, accounts: Accounts) -> None:
-        """Raises SettingsError for a client without a known issuer, or an unsafe host."""
+        """Raises SettingsError for a host or an issuer that is no URL."""
         self._accounts = accounts
         self._redirects = settings.sso_redirects
         self._host = settings.sso_host.rstrip("/")
-        self._providers = {name: self._provider(name, settings) for name in settings.sso} if self._host else {}
+        self._providers = dict(self._usable(settings)) if self._host else {}
         self._known = {*ISSUERS, *settings.sso}
 
     @property
@@ -92,19 +93,18 @@ class SingleSignOn:
             raise SsoNotConfigured(platform)
         return self._providers[platform]
 
-    def _provider(self, name: str, settings: Settings) -> Provider:
-        client = settings.sso[name]
-        issuer = client.issuer or ISSUERS.get(name, "")
-        variable = f"SSO_{name.upper()}_ISSUER"
-        if not issuer:
-            raise SettingsError(
-                f"{variable} is not set, and jacfn knows no OpenID provider called {name}",
-                next_step=f"Set it to the provider's issuer, or remove SSO_{name.upper()}_CLIENT_ID.",
-            )
-        for setting, url in (("SSO_HOST", self._host), (variable, issuer)):
-            if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
-                raise SettingsError(f"{setting}={url!r} is not an http or https URL")
-        return Provider(name, issuer, client, f"{self._host}/{name}/callback")
+    def _usable(self, settings: Settings) -> Iterator[tuple[str, Provider]]:
+        """The platforms that can work. One that jacfn does not know is left out with a warning: 501, and the app starts."""
+        for name, client in settings.sso.items():
+            issuer = client.issuer or ISSUERS.get(name, "")
+            variable = f"SSO_{name.upper()}_ISSUER"
+            if not issuer:
+                log("warning", f"{variable} is not set: nobody can sign on with {name}, which jacfn does not know by name")
+                continue
+            for setting, url in (("SSO_HOST", self._host), (variable, issuer)):
+                if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+                    raise SettingsError(f"{setting}={url!r} is not an http or https URL")
+            yield name, Provider(name, issuer, client, f"{self._host}/{name}/callback")
 
     def _wishes(self, redirect: str | None, challenge: str | None) -> dict[str, str]:
         if redirect is None:

@@ -314,6 +314,14 @@ async def test_a_provider_that_says_it_is_another_is_not_believed(
         assert (await gateway.http.simulate_get("/sso/google/login")).status_code == 503
 
 
+async def test_a_platform_that_nobody_knows_and_no_issuer_is_501_with_a_warning(
+    serve: Serve, embedded: Settings, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with serve(replace(embedded, sso_host=HOST, sso={"github": SsoClient("id", "secret")})) as gateway:
+        assert "SSO_GITHUB_ISSUER" in capfd.readouterr().err
+        assert (await gateway.http.simulate_get("/sso/github/login")).status_code == 501
+
+
 async def test_google_needs_no_issuer(serve: Serve, embedded: Settings) -> None:
     async with serve(replace(embedded, sso_host=HOST, sso={"google": SsoClient("id", "secret")})) as gateway:
         assert gateway.http is not None
@@ -322,7 +330,6 @@ async def test_google_needs_no_issuer(serve: Serve, embedded: Settings) -> None:
 @pytest.mark.parametrize(
     ("host", "client", "named"),
     [
-        (HOST, SsoClient("id", "secret"), "SSO_OKTA_ISSUER"),
         (HOST, SsoClient("id", "secret", "idp.example"), "SSO_OKTA_ISSUER"),
         ("shop.example/sso", SsoClient("id", "secret", "https://idp.example"), "SSO_HOST"),
         ("ftp://shop.example", SsoClient("id", "secret", "https://idp.example"), "SSO_HOST"),
