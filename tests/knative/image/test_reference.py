@@ -60,7 +60,7 @@ def test_what_is_no_reference_is_refused_with_the_way_to_write_one(text: str) ->
     assert refused.value.exit_code == 2
 
 
-names = st.from_regex(r"[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+(__[a-z0-9]+)?)*", fullmatch=True)
+names = st.from_regex(r"[a-z0-9]{1,9}([._-][a-z0-9]{1,9}){0,3}(/[a-z0-9]{1,9}(__[a-z0-9]{1,9})?){0,3}", fullmatch=True)
 hosts = st.sampled_from(
     ["docker.io", "localhost", "localhost:5000", "10.0.0.1:5000", "ghcr.io", "[fd00::1]:443", "Registry.Example:1"]
 )
