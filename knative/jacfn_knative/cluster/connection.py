@@ -243,7 +243,7 @@ def _load(configuration: Any, context: str | None) -> str:
     from kubernetes.config import ConfigException, list_kube_config_contexts, load_kube_config
 
     try:
-        contexts, current = list_kube_config_contexts()
+        contexts, current = list_kube_config_contexts(config_file=_kubeconfig())
         names = [item["name"] for item in contexts]
         if context and context not in names:
             raise NoCluster(
@@ -251,7 +251,7 @@ def _load(configuration: Any, context: str | None) -> str:
                 evidence=f"It has: {', '.join(names) or 'none'}.",
                 next_step="Choose one of them with --context.",
             )
-        load_kube_config(context=context, client_configuration=configuration)
+        load_kube_config(config_file=_kubeconfig(), context=context, client_configuration=configuration)
     except (ConfigException, KeyError, TypeError) as error:
         raise NoCluster(
             "The kubeconfig cannot be used", evidence=str(error), next_step="Check it with `kubectl config view`."
@@ -259,9 +259,10 @@ def _load(configuration: Any, context: str | None) -> str:
     return context or str(current["name"])
 
 
-def _kubeconfig() -> bool:
-    places = (os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")).split(os.pathsep)
-    return any(Path(place).expanduser().is_file() for place in places if place)
+def _kubeconfig() -> str:
+    """KUBECONFIG (one path or several), else the usual place, or "". The package would read it at its import."""
+    named = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+    return named if any(Path(place).expanduser().is_file() for place in named.split(os.pathsep) if place) else ""
 
 
 def _text(body: Any) -> str:
