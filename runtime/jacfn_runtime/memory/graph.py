@@ -81,14 +81,10 @@ class Graph:
 
     @classmethod
     def open(cls, settings: Settings) -> Graph:
-        """The graph that these settings name. Connects when it is first used; never fails because a store is away."""
-        if settings.embedded:
-            from jacfn_runtime.memory.sqlite import SqliteStore
+        """The graph that these settings name; connects when it is first used. Raises StoreRefused for an address that is none."""
+        from jacfn_runtime.memory.open import open_store
 
-            return cls(SqliteStore(settings.shelf_db_path))
-        from jacfn_runtime.memory.mongo import MongoStore
-
-        return cls(MongoStore(settings.mongodb_uri, settings.app))
+        return cls(open_store(settings))
 
     @property
     def store(self) -> Store:
@@ -216,8 +212,8 @@ class Graph:
         return await self._in_thread(lambda: Inspection(self._store.count_by_type(), tuple(self._store.dangling_edges())))
 
     async def health(self) -> dict[str, str]:
-        """For each store: `ok`, or the reason why not."""
-        return {self._store.name: await self._in_thread(self._store.health)}
+        """For each store by name: `ok`, or the reason why not. Waits for no walker."""
+        return await asyncio.to_thread(self._store.tiers)
 
     async def close(self) -> None:
         """Wait for what runs, then give everything back."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -11,23 +12,26 @@ import pytest
 
 from jac_programs import loaded
 from jacfn_runtime.memory.graph import Graph, Outcome, Work
-from jacfn_runtime.memory.mongo import MongoStore
-from jacfn_runtime.memory.sqlite import SqliteStore
+from jacfn_runtime.memory.open import open_store
 from jacfn_runtime.memory.store import Store
 from jacfn_runtime.program.load import Program
+from jacfn_runtime.settings import Settings
 
 PROGRAMS = Path(__file__).parent / "programs"
 ALICE, BOB = "a" * 32, "b" * 32
 
 
-@pytest.fixture(params=["sqlite", "mongodb"])
+@pytest.fixture(params=["embedded", "mongodb", "mongodb+redis"])
 def store_factory(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Store]:
     """Makes stores of one app, as each of its processes has one."""
-    if request.param == "sqlite":
-        return lambda: SqliteStore(tmp_path / "graph.db")
-    server = request.getfixturevalue("mongodb")
-    uri = server.url.replace("/?", f"/test_{secrets.token_hex(6)}?")
-    return lambda: MongoStore(uri, "test")
+    app = f"t{secrets.token_hex(6)}"
+    settings = Settings(bundle=tmp_path, app=app, shelf_db_path=tmp_path / "graph.db")
+    if "mongodb" in request.param:
+        uri = request.getfixturevalue("mongodb").url.replace("/?", f"/{app}?")
+        settings = dataclasses.replace(settings, mongodb_uri=uri)
+    if "redis" in request.param:
+        settings = dataclasses.replace(settings, redis_url=request.getfixturevalue("redis").url)
+    return lambda: open_store(settings)
 
 
 @pytest.fixture
