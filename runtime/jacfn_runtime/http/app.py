@@ -8,7 +8,7 @@ import falcon
 import falcon.asgi
 
 from jacfn_runtime.errors import SettingsError
-from jacfn_runtime.http import docs, health
+from jacfn_runtime.http import docs, health, lean
 from jacfn_runtime.http.caller import Callers
 from jacfn_runtime.http.front import Front, answer_error
 from jacfn_runtime.http.metrics import Metrics
@@ -30,7 +30,8 @@ def make_app(settings: Settings, program: Program | Manifest, graph: Graph, metr
     """
     metrics = metrics or Metrics()
     front = Front(metrics)
-    app = falcon.asgi.App(middleware=[front])
+    with lean.own_media_types():
+        app = falcon.asgi.App(middleware=[front])
     app.req_options.strip_url_path_trailing_slash = True
     for kind in (falcon.HTTPError, Exception):  # falcon has a handler of its own for the first
         app.add_error_handler(kind, answer_error)

@@ -7,6 +7,7 @@ than all the lines that most function services ever write.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import time
@@ -39,6 +40,25 @@ def _text(level: Level, event: str, said: dict[str, Any]) -> str:
     traceback = str(said.pop("traceback", "")).rstrip()
     line = "  ".join([f"{level}: {event}", *(f"{name}={value}" for name, value in said.items())])
     return f"{line}\n{traceback}" if traceback else line
+
+
+class Lines(logging.Handler):
+    """What libraries and other rooms log, in the same lines."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Part of logging's interface of a handler."""
+        trace = ""
+        if record.exc_info and record.exc_info[1] is not None:
+            import traceback
+
+            trace = "".join(traceback.format_exception(record.exc_info[1]))
+        level: Level = "error" if record.levelno >= logging.ERROR else "warning"
+        log(level, record.getMessage(), logger=record.name, traceback=trace)
+
+
+def take_over_logging() -> None:
+    """Warnings that no handler takes come out as lines. A program that sets logging up for itself keeps what it set up."""
+    logging.lastResort = Lines(logging.WARNING)
 
 
 def log_failure(error: BaseException, request_id: str, endpoint: str) -> None:

@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ import uvicorn.server  # noqa: E402
 import uvloop  # noqa: E402
 
 from jacfn_runtime.http.app import App, make_app  # noqa: E402
-from jacfn_runtime.http.log import log  # noqa: E402
+from jacfn_runtime.http.log import log, take_over_logging  # noqa: E402
 from jacfn_runtime.http.metrics import Metrics  # noqa: E402
 from jacfn_runtime.http.protocol import Protocol  # noqa: E402
 
@@ -42,6 +43,7 @@ def serve(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT; the exit code. Raises SettingsError and ProgramError for what cannot be served."""
     # As PID 1 a process without a handler would ignore SIGTERM (facts/knative.md B.6), also while it imports.
     signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(0))
+    take_over_logging()
     metrics = Metrics()
     with bound(settings) as listener:
         program, graph = _opened(settings, metrics)
@@ -55,21 +57,25 @@ def serve(settings: Settings) -> int:
 
 
 def _opened(settings: Settings, metrics: Metrics) -> tuple[Program | Manifest, Graph]:
-    from jacfn_runtime.memory.graph import Graph
-
     if settings.is_gateway:
         from jacfn_runtime.program.manifest import read_manifest
 
-        return read_manifest(settings.bundle), Graph.open(settings)
+        return read_manifest(settings.bundle), _graph(settings)
     from jacfn_runtime.program.load import load
 
     def told(reason: str) -> None:
         metrics.fell_back()
         log("warning", reason)
 
-    program, graph = load(settings.bundle, settings.loader, told), Graph.open(settings)
+    program, graph = load(settings.bundle, settings.loader, told), _graph(settings)
     metrics.loaded(program.loader, lambda: graph.replays)
     return program, graph
+
+
+def _graph(settings: Settings) -> Graph:
+    from jacfn_runtime.memory.graph import Graph  # after the program: a bundle has the code of what dataclasses write
+
+    return Graph.open(settings)
 
 
 async def _until_ended(server: Server, listener: socket.socket, graph: Graph) -> None:
@@ -121,10 +127,23 @@ class Server(uvicorn.server.Server):
             signal.signal(signum, self.handle_exit)
         yield
 
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second: whether to end. Once a second: the Date header."""
+        if counter % 10 == 0:
+            self.server_state.default_headers = [(b"date", http_date(time.gmtime()))]
+        return self.should_exit
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Finish what runs, then end; at a second Ctrl+C, end."""
         self.received.append(sig)
         super().handle_exit(sig, frame)
+
+
+def http_date(moment: time.struct_time) -> bytes:
+    """RFC 9110 section 5.6.7, in English whatever the locale."""
+    day = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[moment.tm_wday]
+    month = "JanFebMarAprMayJunJulAugSepOctNovDec"[moment.tm_mon * 3 - 3 : moment.tm_mon * 3]
+    return f"{day}, {moment.tm_mday:02} {month} {time.strftime('%Y %H:%M:%S', moment)} GMT".encode()
 
 
 @contextlib.contextmanager
