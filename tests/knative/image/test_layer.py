@@ -8,7 +8,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jacfn_knative.image.layer import TIME, write_layer
@@ -24,11 +24,13 @@ def written(files: dict[str, bytes | Path]) -> tuple[bytes, str, str]:
     return out.getvalue(), layer.blob.digest, layer.diff_id
 
 
+@settings(max_examples=25)
 @given(trees)
 def test_order_of_the_files_does_not_matter(files: dict[str, bytes | Path]) -> None:
     assert written(files) == written(dict(reversed(files.items())))
 
 
+@settings(max_examples=25)
 @given(trees)
 def test_the_digests_are_those_of_the_blob_and_of_what_is_in_it(files: dict[str, bytes | Path]) -> None:
     import gzip
@@ -38,6 +40,7 @@ def test_the_digests_are_those_of_the_blob_and_of_what_is_in_it(files: dict[str,
     assert diff_id == f"sha256:{hashlib.sha256(gzip.decompress(blob)).hexdigest()}"
 
 
+@settings(max_examples=25)
 @given(trees)
 def test_every_file_is_there_with_its_folders_before_it(files: dict[str, bytes | Path]) -> None:
     with tarfile.open(fileobj=io.BytesIO(written(files)[0])) as tar:
