@@ -1,7 +1,7 @@
 """OCI images without docker: read from a registry, put together from layers, push or write to an archive.
 
-Pure modules (reference, challenge, model, requirements, fit) know no I/O; registry and blobs are the only ones that talk to the
-world of registries and to the cache on disk, wheels and bytecode the only ones that start processes (pip, compileall).
+Pure modules (reference, challenge, answers, model, requirements, fit) do no I/O; registry and login talk to registries, blobs to the
+cache on disk; processes are started for pip, compileall, jaclang's caches, credential helpers and docker, nothing else.
 What may not live here: anything about Kubernetes objects, settings or printing.
 
 How to use it (see each function for what it raises; all take `report: Report` and print nothing):
@@ -19,5 +19,6 @@ How to use it (see each function for what it raises; all take `report: Report` a
     pushed = push(app, "ghcr.io/me/app:1", keychain, report=report)  # pushed.reference is the one by digest
     save(app, "dev.local/me/app:1", Path("image.tar"), keychain)  # for `kind load image-archive`, `ctr images import`
     check_fit(inspect(pushed.reference, keychain), manifest, nodes=["linux/amd64"])  # raises ImageMismatch
+    built = read_image(docker_build(folder, "ghcr.io/me/base:1"), keychain=keychain)  # .docker: a Dockerfile FROM a runtime image
     needs_secret = not anonymous_pull_works(pushed.reference)  # then pull_secret(registry, credentials) is its content
 """
