@@ -1,7 +1,7 @@
 """OCI images without docker: read from a registry, put together from layers, push or write to an archive.
 
-Pure modules (reference, challenge, answers, model, requirements, fit) do no I/O; registry and login talk to registries, blobs to the
-cache on disk; processes are started for pip, compileall, jaclang's caches, credential helpers and docker, nothing else.
+Pure modules (reference, challenge, answers, model, requirements, fit) do no I/O; registry and login talk to registries, blobs to
+the cache on disk; processes are started for pip, compileall, jaclang's caches, credential helpers and docker, nothing else.
 What may not live here: anything about Kubernetes objects, settings or printing.
 
 How to use it (see each function for what it raises; all take `report: Report` and print nothing):
