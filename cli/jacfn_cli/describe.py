@@ -20,7 +20,7 @@ def describe(settings: Settings, catalog: Catalog, bundle: knative.Bundle, image
     return knative.App(
         name=kubernetes.app_name,
         namespace=kubernetes.namespace,
-        project=settings.project_name,
+        project=settings.owner,
         endpoints=tuple(
             knative.AppEndpoint(
                 id=endpoint.id,

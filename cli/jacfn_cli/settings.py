@@ -6,6 +6,7 @@ another namespace than its author wrote is worse than none.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -84,8 +85,14 @@ class Settings:
 
     @property
     def project_name(self) -> str:
-        """Who owns the app: `[project] name`, else the folder's name."""
+        """`[project] name`, else the folder's name: what the laptop calls the app."""
         return self.project.name or self.folder.name
+
+    @property
+    def owner(self) -> str:
+        """What a deployed app records as its project. A bare folder name is not enough: `app` and `backend` are everybody's folders."""
+        where = hashlib.sha256(str(self.folder.resolve()).encode()).hexdigest()[:6]
+        return self.project.name or f"{self.folder.name} (unnamed, folder {where})"
 
     @property
     def port(self) -> int:

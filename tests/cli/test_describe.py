@@ -37,7 +37,7 @@ def test_without_settings_the_documents_defaults_hold(tmp_path: Path) -> None:
     assert found.health.liveness_failure_threshold == 80
     assert (found.autoscaling.min_replicas, found.autoscaling.max_replicas, found.autoscaling.cpu_percent) == (1, 5, 80)
     assert (found.jwt.secret, found.jwt.algorithm, found.jwt.days) == ("", "HS256", 7)
-    assert found.project == tmp_path.name
+    assert found.project.startswith(f"{tmp_path.name} (unnamed, folder ")
     assert [(e.id, e.public, e.knobs) for e in found.endpoints] == [
         ("function/total", False, Knobs()),
         ("walker/get_items", True, Knobs()),

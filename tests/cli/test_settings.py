@@ -105,6 +105,21 @@ def test_a_project_without_a_name_is_named_after_its_folder(tmp_path: Path) -> N
     assert settings(tmp_path).project_name == tmp_path.name
 
 
+def test_two_unnamed_folders_of_one_name_have_different_owners(tmp_path: Path) -> None:
+    for parent in ("a", "b"):
+        (tmp_path / parent / "app").mkdir(parents=True)
+    owners = {settings(tmp_path / parent / "app").owner for parent in ("a", "b")}
+    assert len(owners) == 2
+    assert all(owner.startswith("app (unnamed, folder ") for owner in owners)
+
+
+def test_a_named_project_has_the_same_owner_wherever_it_lies(tmp_path: Path) -> None:
+    for parent in ("a", "b"):
+        (tmp_path / parent).mkdir()
+        (tmp_path / parent / "jac.toml").write_text('[project]\nname = "shop"\n')
+    assert {settings(tmp_path / parent).owner for parent in ("a", "b")} == {"shop"}
+
+
 def test_a_profile_overrides_jac_toml_by_file_then_by_environments_table_then_by_the_local_file(tmp_path: Path) -> None:
     base = '[serve]\nport = 1\nsession = "base"\n[environments.prod.serve]\nport = 3\n'
     (tmp_path / "jac.prod.toml").write_text('[serve]\nport = 2\nsession = "file"')
@@ -246,7 +261,8 @@ def test_functions_and_the_programs_own_environment_have_sections(tmp_path: Path
 
 
 @given(st.text(st.characters(codec="ascii", exclude_characters="'$\\", min_codepoint=33), min_size=8))
-def test_no_repr_shows_a_secret(secret: str) -> None:
+def test_no_repr_shows_a_secret(text: str) -> None:
+    secret = f"\u00a7{text}"  # a sign that no setting's name has: a secret may well spell one of them
     found = read_settings(Path("/nowhere"), {"JWT_SECRET": secret, "DOCKER_PASSWORD": secret, "MONGODB_URI": secret})
     for text in (repr(found), repr(found.kubernetes), repr(found.jwt), repr(found.database)):
         assert secret not in text.replace("(hidden)", "")

@@ -22,6 +22,7 @@ from servers import free_port
 BIN = Path(sys.executable).parent
 Send = Callable[[str, str, dict[str, str], bytes], httpx.Response]
 TIMEOUT = httpx.Timeout(60.0)
+SAME_NAME = {"APP_NAME": "shop"}  # it shows in answers: the API's title, the realm of a 401
 
 
 def clean_env() -> dict[str, str]:
@@ -109,7 +110,7 @@ def server(arguments: list[str], folder: Path, port: int, env: dict[str, str] | 
 def start(program: Path, folder: Path) -> Iterator[Send]:
     """`jac start main.jac`."""
     entry, port = copy_of(program, folder), free_port()
-    with server(["start", entry.name, "--port", str(port)], entry.parent, port):
+    with server(["start", entry.name, "--port", str(port)], entry.parent, port, SAME_NAME):
         yield sender(f"http://127.0.0.1:{port}")
 
 
@@ -117,7 +118,7 @@ def start(program: Path, folder: Path) -> Iterator[Send]:
 def local(program: Path, folder: Path) -> Iterator[Send]:
     """`jac start main.jac --scale --target local`."""
     entry, port = copy_of(program, folder), free_port()
-    with server(["start", entry.name, "--scale", "--target", "local", "--port", str(port)], entry.parent, port):
+    with server(["start", entry.name, "--scale", "--target", "local", "--port", str(port)], entry.parent, port, SAME_NAME):
         yield sender(f"http://127.0.0.1:{port}")
 
 
