@@ -22,7 +22,8 @@ SKIPPED = ("node_modules", "__pycache__")  # and every folder whose name begins 
 def project_bundle(entry: Path, settings: Settings, printer: Printer) -> tuple[Path, Manifest]:
     """The folder and the manifest of the bundle of this program as it is now. Raises ProgramError as `build_bundle` does."""
     folder = _workspace(settings.folder) / "bundles"
-    stamp = folder / f"{hashlib.sha256(str(entry).encode()).hexdigest()[:16]}.stamp"
+    where = os.path.relpath(entry, settings.folder)  # a copy of the project keeps its bundles
+    stamp = folder / f"{hashlib.sha256(where.encode()).hexdigest()[:16]}.stamp"
     fingerprint = _fingerprint(entry)
     if (found := _reusable(folder, stamp, fingerprint)) is not None:
         return found
@@ -77,7 +78,7 @@ def _states(root: Path) -> Iterator[str]:
         )
         for name in sorted(files):
             state = Path(folder, name).lstat()
-            yield f"{folder}/{name} {state.st_size} {state.st_mtime_ns}"
+            yield f"{os.path.relpath(folder, root)}/{name} {state.st_size} {state.st_mtime_ns}"
 
 
 def _write(path: Path, text: str) -> None:

@@ -20,9 +20,13 @@ import httpx
 import pytest
 
 import servers
+from jacfn_cli.bundles import project_bundle
+from jacfn_cli.printer import Printer
+from jacfn_cli.settings import read_settings
 
 JACFN = Path(sys.executable).with_name("jacfn")
 OURS = re.compile(r"JACFN_|K8s_|JWT_|SSO_|DOCKER_|MONGODB_|REDIS_|SHELF_|APP_NAME|JAC_PROFILE")
+SHOP = Path(__file__).parents[2] / "examples" / "shop" / "main.jac"
 ENV = {name: value for name, value in os.environ.items() if not OURS.match(name)}
 GREETER = """
 def : pub greet() -> str { return "hello"; }
@@ -114,13 +118,20 @@ def refused(folder: Path, *arguments: str, **env: str) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The document's program with its bundle."""
+    folder = tmp_path_factory.mktemp("built") / "shop"
+    folder.mkdir()
+    entry = Path(shutil.copy2(SHOP, folder))
+    project_bundle(entry, read_settings(folder, {}), Printer())
+    return folder
+
+
 @pytest.fixture
-def folder(tmp_path: Path, shop: Path) -> Path:
+def folder(tmp_path: Path, built: Path) -> Path:
     """A project `shop` with the document's program."""
-    copy = tmp_path / "shop"
-    copy.mkdir()
-    shutil.copy(shop, copy)
-    return copy
+    return Path(shutil.copytree(built, tmp_path / "shop"))
 
 
 def items(answer: httpx.Response) -> list[Any]:
@@ -144,29 +155,23 @@ def test_plain_start_serves_the_documents_program_and_keeps_its_data(folder: Pat
     assert code == 0
 
 
-def test_a_session_has_a_graph_of_its_own(folder: Path) -> None:
-    with started(folder, "--session", "trial") as shop:
-        shop.login()
-    assert sorted(path.name for path in (folder / ".jac" / "data").glob("*.db")) == ["trial.db"]
-
-
-def counted(folder: Path) -> dict[str, int]:
+def counted(folder: Path, session: str) -> dict[str, int]:
     """Nodes and edges by type, as `jacfn graph count` says."""
-    done = subprocess.run([JACFN, "graph", "count"], cwd=folder, env=ENV, capture_output=True, text=True, timeout=60, check=True)
+    command = [JACFN, "graph", "count", "--session", session]
+    done = subprocess.run(command, cwd=folder, env=ENV, capture_output=True, text=True, timeout=60, check=True)
     return {name.rpartition(".")[2]: int(number) for name, number in map(str.split, done.stdout.splitlines()[1:])}
 
 
-@pytest.mark.parametrize(("options", "ran"), [(((), ("--main",)), 1), ((("--no-main",),), 0)])
-def test_the_entry_point_of_jac_toml_is_served_and_main_says_whether_its_main_blocks_run_too_once(
-    tmp_path: Path, options: tuple[tuple[str, ...], ...], ran: int
-) -> None:
+def test_the_entry_point_is_served_main_blocks_run_with_main_once_and_a_session_has_its_own_file(tmp_path: Path) -> None:
     (tmp_path / "app.jac").write_text(GREETER)
     (tmp_path / "jac.toml").write_text('[project]\nentry-point = "app.jac"\n')
-    for option in options:
+    for option in (("--no-main", "--session", "without"), ("--session", "with"), ("--main", "--session", "with")):
         with started(tmp_path, *option) as greeter:
             assert greeter.post("/function/greet").json()["data"]["result"] == "hello"
-    found = counted(tmp_path)
-    assert (found["Seed"], found.get("MainSeed", 0)) == (1, ran)
+    without, with_main = counted(tmp_path, "without"), counted(tmp_path, "with")
+    assert (without["Seed"], without.get("MainSeed", 0)) == (1, 0)
+    assert (with_main["Seed"], with_main["MainSeed"]) == (1, 1)
+    assert sorted(path.name for path in (tmp_path / ".jac" / "data").glob("*.db")) == ["with.db", "without.db"]
 
 
 def test_the_local_target_wakes_an_endpoint_lets_it_sleep_and_says_what_that_took(folder: Path) -> None:
