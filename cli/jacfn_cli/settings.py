@@ -90,7 +90,7 @@ class Settings:
 
     @property
     def owner(self) -> str:
-        """What a deployed app records as its project. A bare folder name is not enough: `app` and `backend` are everybody's folders."""
+        """What a deployed app records as its project. A bare folder name is not enough: `app` is everybody's folder."""
         where = hashlib.sha256(str(self.folder.resolve()).encode()).hexdigest()[:6]
         return self.project.name or f"{self.folder.name} (unnamed, folder {where})"
 

@@ -83,8 +83,8 @@ class ForeignApp(Refused):
         super().__init__(
             f"The app {app} in namespace {namespace} belongs to another project: {owner!r}, and this is {project!r}",
             evidence="Nothing was written.",
-            next_step="Give this app a name of its own (app_name in [plugins.scale.kubernetes], or APP_NAME); or, if it is the same"
-            " project in another folder, give the project its name there and here ([project] name in jac.toml).",
+            next_step="Give this app a name of its own (app_name in [plugins.scale.kubernetes], or APP_NAME); or, if it is the"
+            " same project in another folder, name the project there and here ([project] name in jac.toml).",
         )
         self.owner = owner
 
