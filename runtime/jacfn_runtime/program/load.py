@@ -129,7 +129,9 @@ def load(folder: Path, loader: Literal["slim", "full", "auto"] = "auto", told: C
         (told or _log)(reason)
 
     runtime: Any = None
-    if loader == "slim" or (loader == "auto" and manifest.slim):
+    # Where jaclang is imported already, as in a tool, the full loader costs nothing and a second jaclang would be wrong.
+    present = "jaclang.jac0core.runtime" in sys.modules
+    if loader == "slim" or (loader == "auto" and manifest.slim and not present):
         try:
             runtime = slim.start(pack, str(folder), step_aside if loader == "auto" else None)
         except Exception as error:

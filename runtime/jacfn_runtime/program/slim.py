@@ -13,6 +13,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
+from jacfn_runtime.errors import ProgramError
 from jacfn_runtime.program.finder import BundleFinder
 from jacfn_runtime.program.pack import Pack
 
@@ -22,8 +23,11 @@ Told = Callable[[str], None]
 def start(pack: Pack, folder: str, told: Told | None) -> Any:
     """Import the slice's runtime module and answer it.
 
-    `told` hears each module of jaclang that is not in the slice; with None such a module is an ImportError.
+    `told` hears each module of jaclang that is not in the slice; with None such a module is an ImportError. Raises ProgramError
+    where jaclang is imported already.
     """
+    if "jaclang.jac0core.runtime" in sys.modules:
+        raise ProgramError("jaclang is imported in this process already", next_step="Use the full loader.")
     # Topology indexes are blobs on a root that the last writer wins (facts/jaclang.md 4): wrong with more than one process.
     os.environ["JAC_TOPOLOGY_INDEX"] = "0"
     # jaclang's `.pth` file installs a finder that imports the whole package at the first `.jac` file it meets.

@@ -242,3 +242,8 @@ def test_damaged_code_is_refused(bundle: Path, tmp_path: Path) -> None:
     (copy / "code.bin").write_bytes(b"\x00" * 100)
     with pytest.raises(BundleMismatch, match="damaged"):
         load(copy)
+
+
+def test_where_jaclang_is_imported_already_the_full_loader_is_used(bundle: Path) -> None:
+    code = 'program.target("walker/count")\nanswer = [program.loader, load(Path(program._folder)).loader]'
+    assert run(bundle, "full", code) == ["full", "full"]
