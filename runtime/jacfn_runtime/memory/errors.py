@@ -79,7 +79,8 @@ class UnknownClass(StoreError):
         super().__init__(
             f"The store holds a {name}, and the program has no such class",
             evidence=f"document {document_id}",
-            next_step=f"Bring {name} back, or rename the stored type with `jacfn graph rename {name} NEW`.",
+            next_step=f"Bring {name} back, or tell the class that took its place: "
+            f'`static def __jac_schema__ {{ schema_was("{name}"); }}`.',
         )
 
 

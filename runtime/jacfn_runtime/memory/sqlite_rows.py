@@ -1,10 +1,12 @@
-"""How nodes and edges lie in SQLite's tables. JSON by the standard library: it keeps NaN, big integers and lone surrogates."""
+"""How nodes and edges lie in SQLite's tables. JSON as the standard library writes it: it keeps NaN and lone surrogates."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, cast
+
+import msgspec
 
 from jacfn_runtime.memory.errors import FormatTooNew
 from jacfn_runtime.memory.store import FORMAT, Edge, Node
@@ -38,6 +40,16 @@ def to_json(value: Mapping[str, Any]) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
+def from_json(text: str) -> Mapping[str, Any]:
+    """Inverse of `to_json`. Most edges have no fields and most documents no permissions: those cost nothing."""
+    if text == "{}":
+        return {}
+    try:
+        return cast(Mapping[str, Any], msgspec.json.decode(text))
+    except msgspec.DecodeError:  # not a number, a lone surrogate
+        return cast(Mapping[str, Any], json.loads(text))
+
+
 def node_row(node: Node, edges_version: int) -> tuple[Any, ...]:
     """The row of a node that is created; columns as in NODE."""
     return (FORMAT, node.id, node.type, node.owner, to_json(node.access), to_json(node.fields), node.version, edges_version)
@@ -56,7 +68,7 @@ def to_node(row: tuple[Any, ...]) -> Node:
     stored_format, node_id, kind, owner, access, fields, version, edges_version = row
     if stored_format > FORMAT:
         raise FormatTooNew(stored_format, FORMAT)
-    return Node(node_id, kind, owner, json.loads(access), json.loads(fields), version, edges_version)
+    return Node(node_id, kind, owner, from_json(access), from_json(fields), version, edges_version)
 
 
 def to_edge(row: tuple[Any, ...]) -> Edge:
@@ -64,4 +76,4 @@ def to_edge(row: tuple[Any, ...]) -> Edge:
     stored_format, edge_id, kind, source, target, undirected, owner, access, fields, order, version = row
     if stored_format > FORMAT:
         raise FormatTooNew(stored_format, FORMAT)
-    return Edge(edge_id, kind, source, target, bool(undirected), owner, json.loads(access), json.loads(fields), order, version)
+    return Edge(edge_id, kind, source, target, bool(undirected), owner, from_json(access), from_json(fields), order, version)

@@ -26,7 +26,7 @@ from jacfn_runtime.memory.adapter.memory import Memory
 from jacfn_runtime.memory.errors import Conflict, NodeNotFound, StoreUnavailable
 from jacfn_runtime.memory.store import ChangeSet, Store
 
-_NOBODY = "f" * 32  # asked for where a node is missing, so that a missing one takes as long as a forbidden one
+_NOBODY = "f" * 32  # asked for in place of a missing node's owner, so that missing takes as long as forbidden
 _SCALARS = (str, int, float, bool, type(None))
 
 
@@ -73,10 +73,9 @@ class Attempt:
         memory.load_nodes({context.me, start})
         context.get_root()
         anchor = memory.node(start)
-        if anchor is None:
-            memory.load_nodes((_NOBODY,))
-            raise NodeNotFound(node)
-        if not access.readable(context, anchor):
+        if anchor is None or not access.readable(context, anchor):
+            if anchor is None or anchor.root is None:
+                memory.load_nodes((_NOBODY,))
             raise NodeNotFound(node)
         return anchor.archetype
 

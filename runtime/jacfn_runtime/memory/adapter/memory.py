@@ -89,9 +89,7 @@ class Memory:
     def shell(self, node_id: str) -> Any:
         """The anchor of a node, read or not: the same object for the same id, so that identity holds."""
         anchor = self.anchors.get(node_id) or self.deleted.get(node_id)
-        if anchor is None:
-            anchor = self.anchors[node_id] = StoredNode(self, node_id)
-        return anchor
+        return anchor if anchor is not None else self.anchors.setdefault(node_id, StoredNode(self, node_id))
 
     def edge_anchor(self, document: Edge) -> Any:
         """The anchor of a stored edge, made when somebody looks at it."""
