@@ -42,6 +42,7 @@ def project(tmp_path: Path, shop: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     folder = tmp_path / "shop"
     folder.mkdir()
     (folder / "main.jac").write_text(shop.read_text())
+    (folder / "jac.toml").write_text('[project]\nname = "shop"')
     monkeypatch.chdir(folder)
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
     # The kubernetes package reads KUBECONFIG once a process, when it is imported.
