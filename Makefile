@@ -7,6 +7,9 @@ BIN := $(VENV)/bin
 E2E ?= tests/e2e
 UV := $(shell command -v uv || echo .uv/bin/uv)
 
+# Some machines set this; without bytecode every process of every test would compile everything again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup demo test check format e2e bench clean
 help:              ## this list
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
