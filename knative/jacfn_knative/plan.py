@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -29,8 +29,8 @@ class Change:
     """What has to happen to one object, and why, for people: which fields differ, never what is in them."""
 
     action: Action
-    item: Object
-    """The object as it should be; for `delete` as it is."""
+    item: Object = field(repr=False)
+    """The object as it should be; for `delete` as it is. A Secret has its values in it: never print this."""
     reasons: tuple[str, ...] = ()
 
     @property

@@ -84,7 +84,7 @@ def cluster(api: Any, kubeconfig: Callable[[str], None]) -> Iterator[Cluster]:
     kubeconfig(f"http://127.0.0.1:{api.server_port}")
     found = connect()
     yield found
-    found._client.client.rest_client.close()
+    found._client.client.rest_client.pool_manager.clear()
 
 
 def test_a_connection_knows_its_context_and_server_and_shows_no_credentials(cluster: Cluster) -> None:

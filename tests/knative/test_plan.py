@@ -111,6 +111,11 @@ def test_a_secrets_hash_says_nothing_about_its_values() -> None:
     assert (change.action, change.reasons) == ("update", ("data.key",))
 
 
+def test_a_change_does_not_show_what_is_in_its_object() -> None:
+    (change,) = plan([config("a", {"password": "hunter2"})], [])
+    assert "hunter2" not in repr(change) and change.reference == "ConfigMap/a"
+
+
 def test_quantities_are_compared_as_quantities_and_only_where_they_are_some() -> None:
     def pod(cpu: Any, memory: Any) -> Object:
         return {"spec": {"resources": {"requests": {"cpu": cpu, "memory": memory}}}}
