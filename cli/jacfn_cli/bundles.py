@@ -7,31 +7,41 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
+from typing import Literal
 
 from jacfn_cli.printer import Printer
 from jacfn_cli.settings import Settings
 from jacfn_runtime.errors import ProgramError
 from jacfn_runtime.program.manifest import Manifest, read_manifest
+from jacfn_runtime.program.project import Project, read_project
+
+type Dependencies = Literal["carry", "leave"]
 
 KEPT = 5  # bundles of earlier builds: processes that still run show lines of their sources in tracebacks
 SKIPPED = ("node_modules", "__pycache__")  # and every folder whose name begins with a dot, and virtual environments
 
 
-def project_bundle(entry: Path, settings: Settings, printer: Printer) -> tuple[Path, Manifest]:
-    """The folder and the manifest of the bundle of this program as it is now. Raises ProgramError as `build_bundle` does."""
+def project_bundle(entry: Path, settings: Settings, printer: Printer, dependencies: Dependencies) -> tuple[Path, Manifest]:
+    """The folder and the manifest of the bundle of this program as it is now.
+
+    `dependencies`: "carry" where the bundle travels to a cluster on its own, "leave" where an image or this machine has them.
+    Raises ProgramError as `build_bundle` does.
+    """
+    project = bundle_project(entry, settings)
     folder = _workspace(settings.folder) / "bundles"
-    where = os.path.relpath(entry, settings.folder)  # a copy of the project keeps its bundles
+    where = f"{dependencies} {os.path.relpath(entry, settings.folder)}"  # relative: a copy of the project keeps its bundles
     stamp = folder / f"{hashlib.sha256(where.encode()).hexdigest()[:16]}.stamp"
-    fingerprint = _fingerprint(entry)
+    fingerprint = _fingerprint(entry, project)
     if (found := _reusable(folder, stamp, fingerprint)) is not None:
         return found
     from jacfn_runtime.program.bundle import build_bundle
 
     draft = folder / f".draft-{os.getpid()}"
     try:
-        manifest = build_bundle(entry, draft, printer.note)
+        manifest = build_bundle(entry, draft, printer.note, dependencies=dependencies, project=project)
         final = folder / manifest.hash[:16]
         if not final.exists():
             draft.rename(final)
@@ -41,6 +51,11 @@ def project_bundle(entry: Path, settings: Settings, printer: Printer) -> tuple[P
     _write(stamp, f"{fingerprint} {final.name}")
     _prune(folder)
     return final, manifest
+
+
+def bundle_project(entry: Path, settings: Settings) -> Project:
+    """What goes into the bundle besides the program's own modules; a profile may include other files."""
+    return replace(read_project(entry), include=settings.knative.include)
 
 
 def _workspace(project: Path) -> Path:
@@ -62,10 +77,10 @@ def _reusable(folder: Path, stamp: Path, fingerprint: str) -> tuple[Path, Manife
         return None
 
 
-def _fingerprint(entry: Path) -> str:
-    """Changes whenever a file beside or below the entry file does, or the tools that make a bundle."""
+def _fingerprint(entry: Path, project: Project) -> str:
+    """Changes whenever a file beside or below the entry file does, or what jac.toml says, or the tools that make a bundle."""
     package = Path(sys.modules[read_manifest.__module__].__file__ or "").parent
-    lines = [metadata.version("jaclang"), sys.version, *_states(package), *_states(entry.parent)]
+    lines = [metadata.version("jaclang"), sys.version, repr(project), *_states(package), *_states(entry.parent)]
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 

@@ -38,7 +38,7 @@ def deploy_app(entry: Path, settings: Settings, printer: Printer, *, build: bool
     login = ("plugins.scale.kubernetes.docker_username", "plugins.scale.kubernetes.docker_password")
     settings.need(*(f"plugins.scale.{section}" for section in SECTIONS), without=() if build else login)
     check_place(settings, build)
-    folder, manifest = project_bundle(entry, settings, printer)
+    folder, manifest = project_bundle(entry, settings, printer, "leave" if build else "carry")
     cluster = open_cluster(settings, printer, context)
     from jacfn_knative.cluster import carry_out, discover, prepare
 

@@ -42,7 +42,7 @@ def prepare(entry: Path, settings: Settings, printer: Printer) -> tuple[Catalog,
         printer.warning(warning)
     values = environment(settings, settings.folder, settings.serve.session, settings.serve.main)
     _check(values)  # before anything that takes time
-    bundle, manifest = project_bundle(entry, settings, printer)
+    bundle, manifest = project_bundle(entry, settings, printer, "leave")
     sections = function_sections(settings, manifest.catalog)
     isolation = {name: section.isolation for name, section in sections.items()}
     values |= {"JACFN_BUNDLE": str(bundle), "JACFN_ISOLATION": json.dumps(isolation) if isolation else ""}

@@ -156,6 +156,7 @@ class Knative(Scaling, frozen=True):
     window: Annotated[Duration | None, Env("JACFN_WINDOW")] = None
     runtime_image: Annotated[str, Env("JACFN_RUNTIME_IMAGE")] = ""
     gateway_min_scale: Count = 1
+    include: tuple[str, ...] = ()
     registry: Annotated[str, Env("JACFN_REGISTRY")] = ""
     ingress_address: Annotated[str, Env("JACFN_INGRESS")] = ""
 

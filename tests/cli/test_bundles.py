@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,16 +21,16 @@ def builds(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     seen: list[Path] = []
     real = building.build_bundle
 
-    def counted(entry: Path, *rest: object) -> object:
+    def counted(entry: Path, *rest: Any, **more: Any) -> object:
         seen.append(entry)
-        return real(entry, *rest)  # type: ignore[arg-type]
+        return real(entry, *rest, **more)
 
     monkeypatch.setattr(building, "build_bundle", counted)
     return seen
 
 
 def build(entry: Path) -> tuple[Path, str]:
-    folder, manifest = project_bundle(entry, read_settings(entry.parent, {}), Printer())
+    folder, manifest = project_bundle(entry, read_settings(entry.parent, {}), Printer(), "leave")
     return folder, manifest.hash
 
 
@@ -43,6 +44,19 @@ def test_an_unchanged_program_is_not_built_again_and_a_changed_one_is(shop: Path
     (tmp_path / "main.impl.jac").write_text("# an annex that appears counts too\n")
     build(entry)
     assert len(builds) == 3
+
+
+def test_what_jac_toml_says_of_dependencies_and_included_files_counts(tmp_path: Path, shop: Path, builds: list[Path]) -> None:
+    (tmp_path / "src").mkdir()
+    entry = Path(shutil.copy(shop, tmp_path / "src" / "main.jac"))
+    (tmp_path / "src" / "menu.txt").write_text("tea")
+    (tmp_path / "jac.toml").write_text("")
+    without, _ = build(entry)
+    (tmp_path / "jac.toml").write_text('[plugins.scale.knative]\ninclude = ["*.txt"]\n')
+    with_menu, _ = build(entry)
+    assert len(builds) == 2
+    assert not list(without.rglob("menu.txt"))
+    assert [file.read_text() for file in with_menu.rglob("menu.txt")] == ["tea"]
 
 
 def test_what_the_program_stores_does_not_count_as_a_change(shop: Path, tmp_path: Path, builds: list[Path]) -> None:

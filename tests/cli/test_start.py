@@ -124,7 +124,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("built") / "shop"
     folder.mkdir()
     entry = Path(shutil.copy2(SHOP, folder))
-    project_bundle(entry, read_settings(folder, {}), Printer())
+    project_bundle(entry, read_settings(folder, {}), Printer(), "leave")
     return folder
 
 

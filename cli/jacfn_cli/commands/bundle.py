@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from jacfn_cli.bundles import bundle_project
 from jacfn_cli.entry import open_entry
 from jacfn_cli.printer import Printer
 
@@ -19,8 +20,8 @@ def command(printer: Printer, filename: str | None, output: Path, profile: str) 
     """Write the bundle of the program in FILE: compiled code, sources, catalog and versions. Prints its content hash."""
     from jacfn_runtime.program.bundle import build_bundle
 
-    entry, _ = open_entry(filename, printer, profile)
-    manifest = build_bundle(entry, output, printer.note)
+    entry, settings = open_entry(filename, printer, profile)
+    manifest = build_bundle(entry, output, printer.note, project=bundle_project(entry, settings))
     size = sum((output / name).stat().st_size for name in manifest.files)
     printer.note(f"{output}: {len(manifest.catalog.endpoints)} endpoints, {len(manifest.files)} files, {size / 1024:.0f} KiB")
     printer.data(manifest.hash)
