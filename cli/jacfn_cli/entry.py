@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -31,7 +32,17 @@ def open_entry(
         raise _absent(entry, named=filename is not None)
     if entry.suffix != ".jac":
         raise ProgramError(f"{entry} is not a Jac program", next_step="Name a file that ends in .jac.")
+    _use_project_packages(settings.folder)
     return entry.absolute(), settings
+
+
+def _use_project_packages(folder: Path) -> None:
+    """What `jac install` put into the project is there for this process and each one that it starts, as under `jac run`."""
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    packages = str(folder / ".jac" / "venv" / "lib" / version / "site-packages")
+    if Path(packages).is_dir() and packages not in sys.path:
+        sys.path.append(packages)
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (packages, os.environ.get("PYTHONPATH"))))
 
 
 def _absent(entry: Path, named: bool) -> ProgramError:

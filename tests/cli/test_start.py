@@ -29,7 +29,8 @@ OURS = re.compile(r"JACFN_|K8s_|JWT_|SSO_|DOCKER_|MONGODB_|REDIS_|SHELF_|APP_NAM
 SHOP = Path(__file__).parents[2] / "examples" / "shop" / "main.jac"
 ENV = {name: value for name, value in os.environ.items() if not OURS.match(name)}
 GREETER = """
-def : pub greet() -> str { return "hello"; }
+import from teapot { pour }
+def : pub greet() -> str { return pour(); }
 node Seed { has n: int = 1; }
 node MainSeed { has n: int = 1; }
 with entry { root ++> Seed(); }
@@ -162,9 +163,19 @@ def counted(folder: Path, session: str) -> dict[str, int]:
     return {name.rpartition(".")[2]: int(number) for name, number in map(str.split, done.stdout.splitlines()[1:])}
 
 
+def installed(folder: Path, name: str, code: str) -> None:
+    """A package in the project's own environment, as `jac install` puts it there."""
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    packages = folder / ".jac" / "venv" / "lib" / version / "site-packages"
+    (packages / f"{name}-1.0.dist-info").mkdir(parents=True)
+    (packages / f"{name}-1.0.dist-info" / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (packages / f"{name}.py").write_text(code)
+
+
 def test_the_entry_point_is_served_main_blocks_run_with_main_once_and_a_session_has_its_own_file(tmp_path: Path) -> None:
     (tmp_path / "app.jac").write_text(GREETER)
-    (tmp_path / "jac.toml").write_text('[project]\nentry-point = "app.jac"\n')
+    (tmp_path / "jac.toml").write_text('[project]\nentry-point = "app.jac"\n[dependencies]\nteapot = "*"\n')
+    installed(tmp_path, "teapot", "def pour() -> str:\n    return 'hello'\n")
     for option in (("--no-main", "--session", "without"), ("--session", "with"), ("--main", "--session", "with")):
         with started(tmp_path, *option) as greeter:
             assert greeter.post("/function/greet").json()["data"]["result"] == "hello"
