@@ -11,14 +11,14 @@ import contextvars
 import datetime
 import random
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 from jacfn_runtime.memory.errors import Conflict, UnknownCaller
 from jacfn_runtime.memory.roots import GUEST_ROOT, SYSTEM_ROOT
 from jacfn_runtime.memory.store import ChangeSet, Edge, Node, Store
+from jacfn_runtime.memory.threads import Threads
 from jacfn_runtime.memory.turns import Turn, Turns
 
 if TYPE_CHECKING:
@@ -32,8 +32,6 @@ SHORTEST_PAUSE = 0.005  # seconds: about one commit
 LONGEST_PAUSE = 0.5
 THREADS = 32  # sync walkers at once; they mostly wait for stores, and one that computes holds the others up in any case
 ROOT_TYPE = "jac.Root"
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +72,7 @@ class Graph:
 
     def __init__(self, store: Store, *, threads: int = THREADS) -> None:
         self._store = store
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="walker")
+        self._threads = Threads(threads, "walker")
         self._turns = Turns()
         self.replays = 0
         """How many attempts of this process had to be replayed; for metrics."""
@@ -96,7 +94,7 @@ class Graph:
 
         Raises StoreUnavailable, StoreRefused, FormatTooNew.
         """
-        await self._in_thread(self._prepare)
+        await self._threads.run(self._prepare)
 
     def _prepare(self) -> None:
         self._store.prepare()
@@ -105,7 +103,7 @@ class Graph:
 
     async def create_root(self, root_id: str) -> None:
         """Give a new user a root of their own. Idempotent. Raises StoreUnavailable."""
-        await self._in_thread(self._create_root, root_id)
+        await self._threads.run(self._create_root, root_id)
 
     def _create_root(self, root_id: str) -> None:
         reader = self._store.reader()
@@ -152,15 +150,15 @@ class Graph:
         if attempt.is_async(call):
             # A task of its own has a context of its own, as a thread's copied one is.
             done = await asyncio.create_task(self._run_async(call, fresh), context=contextvars.copy_context())
-            await self._in_thread(done.conclude, guard, loop)
+            await self._threads.run(done.conclude, guard, loop)
         else:
-            done = await self._in_thread(attempt.run_sync, self._store, call, fresh, guard, loop)
+            done = await self._threads.run(attempt.run_sync, self._store, call, fresh, guard, loop)
         for resend in range(RESENDS):
             if done.collision is None:
                 return Outcome(done.result, done.reports)
             await turn.collided(done.collision.ids)
             await asyncio.sleep(_pause(SHORTEST_PAUSE, min(resend, REPLAYS)))
-            await self._in_thread(done.conclude, guard, loop)
+            await self._threads.run(done.conclude, guard, loop)
         done.close()
         raise Conflict(done.collision.ids if done.collision else ())
 
@@ -170,11 +168,11 @@ class Graph:
         attempt = Attempt(self._store, fresh=fresh)
         try:
             attempt.open(call.root)
-            start = await self._in_thread(attempt.start, call.node) if call.kind == "walker" else None
+            start = await self._threads.run(attempt.start, call.node) if call.kind == "walker" else None
             result = await call_async(attempt, call, start)
-            await self._in_thread(attempt.finish, result)
+            await self._threads.run(attempt.finish, result)
         except BaseException as error:
-            await self._in_thread(attempt.failed, error)
+            await self._threads.run(attempt.failed, error)
         return attempt
 
     async def seed(self, program: Program, main: bool) -> bool:
@@ -182,7 +180,7 @@ class Graph:
 
         Raises ProgramError with the Jac file and line if a block raises; then nothing was written and it may be tried again.
         """
-        return await self._in_thread(self._seed, program, main, asyncio.get_running_loop())
+        return await self._threads.run(self._seed, program, main, asyncio.get_running_loop())
 
     def _seed(self, program: Program, main: bool, loop: asyncio.AbstractEventLoop) -> bool:
         from jacfn_runtime.memory.adapter import hooks
@@ -209,7 +207,7 @@ class Graph:
 
     async def inspect(self) -> Inspection:
         """What the store holds and whether it is sound. Raises StoreUnavailable."""
-        return await self._in_thread(lambda: Inspection(self._store.count_by_type(), tuple(self._store.dangling_edges())))
+        return await self._threads.run(lambda: Inspection(self._store.count_by_type(), tuple(self._store.dangling_edges())))
 
     async def health(self) -> dict[str, str]:
         """For each store by name: `ok`, or the reason why not. Waits for no walker."""
@@ -217,13 +215,8 @@ class Graph:
 
     async def close(self) -> None:
         """Wait for what runs, then give everything back."""
-        await asyncio.to_thread(self._threads.shutdown)
+        await asyncio.to_thread(self._threads.close)
         await asyncio.to_thread(self._store.close)
-
-    async def _in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Run it in one of our threads, in a copy of this context."""
-        context = contextvars.copy_context()
-        return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: context.run(function, *arguments))
 
 
 def _pause(took: float, replay: int) -> float:
