@@ -36,20 +36,26 @@ class Process:
 
     @classmethod
     async def start(cls, module: str, env: Mapping[str, str], folder: Path, log: Callable[[str], None]) -> Process:
-        """Start the module in this folder on a free port of loopback. Returns at once: wait with `listening`."""
+        """Start the module in this folder on a free port of loopback. Returns at once: wait with `listening`.
+
+        Raises StartFailed if the system starts no process.
+        """
         port = _free_port()
-        child = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "jacfn_runtime.local.guard",
-            module,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            cwd=folder,
-            env={**env, "PORT": str(port), "JACFN_HOST": "127.0.0.1"},
-            start_new_session=True,  # Ctrl+C reaches the activator only, which drains its processes
-        )
+        try:
+            child = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "jacfn_runtime.local.guard",
+                module,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                cwd=folder,
+                env={**env, "PORT": str(port), "JACFN_HOST": "127.0.0.1"},
+                start_new_session=True,  # Ctrl+C reaches the activator only, which drains its processes
+            )
+        except OSError as error:  # no memory, too many processes, a folder that is gone
+            raise StartFailed("it could not be started", evidence=str(error)) from error
         return cls(child, port, log)
 
     async def listening(self) -> None:

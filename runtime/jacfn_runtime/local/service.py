@@ -69,6 +69,7 @@ class Service:
         """The running process. Everybody who comes during a start waits for the same one."""
         if self._waking is None:
             self._waking = asyncio.create_task(self._start())
+            self._waking.add_done_callback(self._woken)
         return await asyncio.shield(self._waking)
 
     async def close(self) -> None:
@@ -85,22 +86,27 @@ class Service:
     async def _start(self) -> Process:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        process = await self._launch()
+        process: Process | None = None
         try:
+            process = await self._launch()
             await process.listening()
         except StartFailed as error:
-            self._report(Crashed(self.name, error.what, tuple(process.tail)))
+            self._report(Crashed(self.name, error.what, tuple(error.evidence.splitlines())))
             raise
         except asyncio.CancelledError:
-            await process.stop()
+            if process:
+                await process.stop()
             raise
-        finally:
-            self._waking = None
         self._process = process
         self._report(Woke(self.name, loop.time() - began))
         self._spawn(self._watch(process))
         self._rest()
         return process
+
+    def _woken(self, task: asyncio.Task[Process]) -> None:
+        self._waking = None
+        if not task.cancelled():
+            task.exception()  # whoever still waits raises it; if everybody has left, nobody need
 
     async def _watch(self, process: Process) -> None:
         code = await process.ended()
