@@ -112,7 +112,8 @@ def snapshot(deployment: Deployment) -> dict[str, tuple[Any, ...]]:
     ):
         for item in deployment.cluster.get(kind, deployment.namespace, f"jacfn.dev/app={deployment.app}"):
             meta = item["metadata"]
-            found[f"{kind}/{meta['name']}"] = (meta["uid"], meta.get("generation"))
+            if kind == "revisions" or "ownerReferences" not in meta:  # what Knative makes of a service, it also scales
+                found[f"{kind}/{meta['name']}"] = (meta["uid"], meta.get("generation"))
     return found
 
 

@@ -73,7 +73,7 @@ def test_an_image_that_does_not_exist(app: Deployment) -> None:
 
 def test_an_image_that_is_no_runtime_image(app: Deployment) -> None:
     said = refused(replace(app, image=f"{app.cluster.env['REGISTRY']}/library/python:3.12-slim"))
-    assert "does not fit" in said or "no jacfn runtime image" in said
+    assert "is no image of jacfn" in said and "jacfn image runtime" in said
 
 
 def test_a_node_port_that_is_taken_names_its_owner(app: Deployment) -> None:
@@ -97,10 +97,19 @@ def test_a_cluster_without_a_store_is_refused(app: Deployment) -> None:
     assert "MONGODB_URI" in said or "mongodb_uri" in said
 
 
-def test_destroy_without_a_terminal_and_without_yes_touches_nothing(app: Deployment) -> None:
-    run = app.jac("destroy", "main.jac")
+def test_destroy_without_a_terminal_and_without_yes_touches_nothing(shop_deployed: Deployment) -> None:
+    def kept() -> set[str]:
+        kinds = ("secrets", "configmaps", "statefulsets", "persistentvolumeclaims", "services")
+        found = [
+            item for kind in kinds for item in shop_deployed.cluster.get(kind, shop_deployed.namespace, "jacfn.dev/app=shop")
+        ]
+        return {item["metadata"]["uid"] for item in found}
+
+    before = kept()
+    run = shop_deployed.jac("destroy", "main.jac")
     assert run.code == 2, str(run)
     assert "--yes" in run.err
+    assert before and kept() == before
 
 
 def test_no_secret_shows_in_the_commands_output_or_the_manifests(shop_deployed: Deployment) -> None:
