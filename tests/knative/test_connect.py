@@ -20,6 +20,7 @@ from jacfn_knative.errors import ClusterError, NoCluster, NotAllowed, Rejected
 from jacfn_knative.manifests.kinds import KINDS, KNATIVE_SERVICE
 from servers import free_port
 
+FORBIDDEN = {"message": 'namespaces "trade" is forbidden: User "u" cannot get resource "namespaces" in the namespace "trade"'}
 SECRET = next(kind for kind in KINDS if kind.kind == "Secret")
 
 
@@ -123,13 +124,18 @@ def test_nobody_listens(kubeconfig: Callable[[str], None]) -> None:
 
 @pytest.mark.parametrize(
     ("status", "kind", "said"),
-    [(401, NoCluster, "credentials"), (403, NotAllowed, "not allow"), (404, Rejected, "refuses"), (500, ClusterError, "failed")],
+    [
+        (401, NoCluster, "credentials"),
+        (403, NotAllowed, "not allow"),
+        (404, Rejected, "refuses"),
+        (500, ClusterError, "failed"),
+    ],
 )
 def test_each_status_says_what_it_means(
     api: Any, kubeconfig: Callable[[str], None], status: int, kind: type[ClusterError], said: str
 ) -> None:
     kubeconfig(f"http://127.0.0.1:{api.server_port}")
-    api.table["GET /version"] = (status, {"kind": "Status", "message": "in the server's own words"})
+    api.table["GET /version"] = (status, {"kind": "Status", "message": "in the server's own words: User cannot get it"})
     with pytest.raises(kind, match=said) as refused:
         connect()
     assert "in the server's own words" in refused.value.evidence
@@ -169,6 +175,17 @@ def test_a_refused_apply_is_not_sent_again_and_is_named_by_the_object(api: Any, 
         cluster.apply(item)
     assert refused.value.evidence == "Invalid value"
     assert len([seen for seen in api.seen if seen[0] == "PATCH"]) == 1
+
+
+def test_a_quota_is_a_refusal_although_the_server_says_403(api: Any, cluster: Cluster) -> None:
+    item = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a", "namespace": "trade"}}
+    message = (
+        'secrets "a" is forbidden: exceeded quota: q, requested: count/secrets=1, used: count/secrets=0, limited: count/secrets=0'
+    )
+    api.table["PATCH /api/v1/namespaces/trade/secrets/a"] = (403, {"message": message})
+    with pytest.raises(Rejected, match="Secret/a") as refused:
+        cluster.apply(item)
+    assert refused.value.status == 403 and "quota" in refused.value.next_step
 
 
 def test_an_unknown_field_is_a_refusal_although_the_server_says_500(api: Any, cluster: Cluster) -> None:
@@ -225,7 +242,7 @@ def test_every_missing_right_is_named_at_once(api: Any, cluster: Cluster) -> Non
 def test_a_namespace_is_there_missing_or_not_for_us_to_see(api: Any, cluster: Cluster) -> None:
     api.table["GET /api/v1/namespaces/trade"] = (200, {})
     assert namespace_exists(cluster, "trade")
-    api.table["GET /api/v1/namespaces/trade"] = (403, {"message": "forbidden"})
+    api.table["GET /api/v1/namespaces/trade"] = (403, FORBIDDEN)
     assert namespace_exists(cluster, "trade")  # whoever may not look is taken to know
     api.table[REVIEWS] = (201, review(("create", "namespaces")))
     assert not namespace_exists(cluster, "new")

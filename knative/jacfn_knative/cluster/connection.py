@@ -164,7 +164,7 @@ class Cluster:
                 evidence=f"context {self.context}: {message}",
                 next_step="Log in again, or choose another context with --context.",
             )
-        if status == 403:
+        if status == 403 and " cannot " in message:  # `User "u" cannot list resource "secrets"`; quotas and policies say 403, too
             return NotAllowed(
                 "The cluster does not allow this",
                 evidence=message,
@@ -217,6 +217,8 @@ def path_of(kind: Kind, namespace: str = "", name: str = "") -> str:
 def named(error: Rejected, item: Object) -> Rejected:
     """The refusal of a write, by the object's name instead of its path."""
     next_step = ""
+    if "exceeded quota" in error.evidence:
+        next_step = "The namespace's quota does not admit it: raise the quota, or choose another namespace (K8s_NAMESPACE)."
     if "updates to statefulset spec" in error.evidence:
         next_step = "A database's volume cannot be changed in place: set the old storage again, or destroy and deploy anew."
     what = f"The API server refuses {reference(item)}"
