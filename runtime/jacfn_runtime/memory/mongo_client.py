@@ -29,7 +29,7 @@ POOL = 48  # more than the threads that run walkers (memory/graph.py), so that n
 _DEFAULTS: dict[str, Any] = {
     "serverSelectionTimeoutMS": int(SELECTION_SECONDS * 1000),
     "connectTimeoutMS": int(SELECTION_SECONDS * 1000),
-    "socketTimeoutMS": 10_000,  # a server that hangs: reading ten thousand nodes takes a second
+    "socketTimeoutMS": 30_000,  # for one large command; a server that hangs is noticed by the driver's monitor in about twelve
     "waitQueueTimeoutMS": int(SELECTION_SECONDS * 1000),
     "maxPoolSize": POOL,
 }
@@ -67,7 +67,9 @@ class Counter(CommandListener):
 def connect(uri: str, app: str, counter: Counter) -> MongoClient[dict[str, Any]]:
     """A client; it connects in the background, this does not wait. Options in the URI win over our defaults."""
     if not uri.startswith(("mongodb://", "mongodb+srv://")):
-        raise StoreRefused("MONGODB_URI is not an address of a MongoDB", next_step="Use mongodb://[user:password@]host[:port]/database.")
+        raise StoreRefused(
+            "MONGODB_URI is not an address of a MongoDB", next_step="Use mongodb://[user:password@]host[:port]/database."
+        )
     given = {name.lower() for name, _ in parse_qsl(urlsplit(uri).query)}
     options = {name: value for name, value in _DEFAULTS.items() if name.lower() not in given} | _REQUIRED
     try:

@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import random
 import secrets
 import time
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
     from jacfn_runtime.memory.mongo import MongoStore
 
 COMMIT_SECONDS = 10.0
-"""The longest that a commit may take with all its repetitions. The Redis tier's marks have to outlive it."""
+"""For how long a commit is tried again. A try that has begun by then may take as long as MongoDB lets a transaction live."""
+SLICE = 10_000  # writes in one command: more would take a small server longer than a connection waits
 FIRST_PAUSE = 0.001  # seconds: about the time of one commit; doubled at each collision
 LONGEST_PAUSE = 0.1
 _MAJORITY = WriteConcern("majority", j=True)
@@ -161,16 +163,18 @@ class Commit:
 
     def _bulk(self, writes: Sequence[Write], session: ClientSession) -> int:
         """Send the writes; how many updates and deletes found their document."""
+        found = 0
         if self._store.dialect.bulk_write:
             name = self._store.database.name
-            models = [write.model(f"{name}.{write.collection}") for write in writes]
-            done = self._store.client.bulk_write(models, session=session, ordered=True)
-            return done.matched_count + done.deleted_count
-        found = 0
+            for part in itertools.batched(writes, SLICE):
+                models = [write.model(f"{name}.{write.collection}") for write in part]
+                done = self._store.client.bulk_write(models, session=session, ordered=True)
+                found += done.matched_count + done.deleted_count
+            return found
         for collection in dict.fromkeys(write.collection for write in writes):
             models = [write.model() for write in writes if write.collection == collection]
-            part = self._store.database[collection].bulk_write(models, session=session, ordered=True)
-            found += part.matched_count + part.deleted_count
+            written = self._store.database[collection].bulk_write(models, session=session, ordered=True)
+            found += written.matched_count + written.deleted_count
         return found
 
     def _settled(self, error: PyMongoError) -> bool:

@@ -59,7 +59,7 @@ class RedisStore:
     @property
     def round_trips(self) -> int:
         """Those to the truth and those to Redis that somebody waited for."""
-        return self.truth.round_trips + self.gate.round_trips
+        return self.truth.round_trips + self.gate.round_trips - self.gate.truth_in_background
 
     def reader(self, *, fresh: bool = False) -> RedisReader:
         """A reader for one attempt. `fresh`: everything from one snapshot of the truth."""

@@ -36,10 +36,10 @@ Call = tuple[Script, Sequence[str | bytes | int]]
 class Pace:
     """The two times that the argument rests on, in seconds."""
 
-    longest_commit: float = (
-        75.0  # MongoDB ends a transaction after 60 s (transactionLifetimeLimitSeconds), whatever its client does
-    )
-    permit: float = 3.0  # what the first write after Redis has gone away has to wait; shorter than any failover of a Redis
+    # From mark to end: queueing (10), tries (10), and the last one, which MongoDB ends after 60 s whatever its client does
+    # (transactionLifetimeLimitSeconds); and a reserve.
+    longest_commit: float = 90.0
+    permit: float = 5.0  # what the first write after Redis has gone away has to wait; shorter than a failover of a Redis takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,9 @@ class Gate:
         self._flushing = False
         self._next_renewal = 0.0
         self._closed_until = 0.0  # our clock: until then the cache is shut, and asking is a waste
+        self._quiet = threading.local()  # set in the thread that nobody waits for
         self.round_trips = 0  # of callers who waited; what travels in the background is not among them
+        self.truth_in_background = 0  # round trips to the truth that nobody waited for
 
     # -- reading -----------------------------------------------------------------------------------------------------------
 
@@ -143,6 +145,7 @@ class Gate:
         if not looked:
             return False
         now, life = looked[0], looked[1].decode()
+        self._count(truth=1)
         recorded = self._truth.cache_life()
         if life and recorded == life:
             # Counted from before the truth was asked: whoever shuts the cache after that waits a permit's time.
@@ -150,6 +153,7 @@ class Gate:
             self._closed_until = 0.0
             return bool(closed == 0)
         life = secrets.token_hex(8)
+        self._count(truth=1)
         if not self._truth.open_cache(life, instead_of=recorded):
             return False  # somebody else begins a new life
         first = recorded is None
@@ -181,11 +185,17 @@ class Gate:
         if not anyway and not self._breaker.allow():
             raise RedisUnreachable("it did not answer a moment ago")
         waiting = self._take_later()
-        self.round_trips += 1
+        self._count(redis=1)
         *_, reply = self._run([*waiting, (script, self._key(arguments))])
         if isinstance(reply, RedisError):
             raise reply
         return reply
+
+    def _count(self, *, redis: int = 0, truth: int = 0) -> None:
+        if getattr(self._quiet, "here", False):
+            self.truth_in_background += truth  # the truth counts it, and cannot know that nobody waits
+        else:
+            self.round_trips += redis
 
     def _run(self, calls: Sequence[Call]) -> list[Reply]:
         try:
@@ -250,6 +260,7 @@ class Gate:
         self._background(self._renew_quietly)
 
     def _renew_quietly(self) -> None:
+        self._quiet.here = True
         try:
             self.renew()
         except (RedisUnreachable, RedisError, StoreError):
@@ -285,8 +296,9 @@ class _Fence:
             shut_for = self._truth.close_cache()
             # A tenth more: Redis, the truth and we have three clocks, which may run a little differently.
             time.sleep(max(0.0, self._pace.permit * 1.1 - shut_for))
-            # A life that begins from now on stays shut for the longest commit; what starts within a third of it is over by then.
-            self._until = started + self._pace.longest_commit / 3
+            # A life that begins from now on stays shut for the longest commit. A tenth of that is its reserve: what starts within
+            # it is over before.
+            self._until = started + self._pace.longest_commit / 10
 
 
 def _bucket(name: str) -> int:

@@ -107,6 +107,7 @@ class SqliteStore:
         else:
             query, values = "UPDATE meta SET value = ? WHERE key = 'cache_life' AND value = ?", [life, instead_of]
         with self._commit_lock, self._connection() as connection:
+            self.round_trips += 1
             return connection.execute(query, values).rowcount == 1
 
     def close_cache(self) -> float:
@@ -214,11 +215,12 @@ class SqliteReader:
         versions = "SELECT id, edges_version FROM nodes WHERE id IN (SELECT value FROM json_each(?))"
         query = (
             f"SELECT {EDGE} FROM edges WHERE source IN (SELECT value FROM json_each(?)) "  # noqa: S608  EDGE is a constant
-            f"UNION SELECT {EDGE} FROM edges WHERE target IN (SELECT value FROM json_each(?))"
+            f"UNION ALL SELECT {EDGE} FROM edges WHERE target IN (SELECT value FROM json_each(?)) "
+            "AND source NOT IN (SELECT value FROM json_each(?))"
         )
         with self._reading() as connection:
             found = dict(connection.execute(versions, (wanted,)).fetchall())
-            edges = [to_edge(row) for row in connection.execute(query, (wanted, wanted))]
+            edges = [to_edge(row) for row in connection.execute(query, (wanted, wanted, wanted))]
         return adjacencies(found, edges)
 
     def edges_by_id(self, ids: Collection[str]) -> dict[str, Edge]:
