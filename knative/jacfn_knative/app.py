@@ -261,6 +261,8 @@ class SsoClient:
 
     client_id: str
     client_secret: str = field(default="", repr=False)
+    issuer: str = ""
+    """The provider's issuer URL; "" where the platform's name says it (`google`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,6 +271,8 @@ class Sso:
 
     host: str = ""
     clients: Mapping[str, SsoClient] = field(default_factory=dict)
+    redirects: tuple[str, ...] = ()
+    """URLs that a browser may be sent to after single sign-on, letter for letter."""
 
     def __post_init__(self) -> None:
         for platform in self.clients:

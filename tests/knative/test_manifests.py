@@ -151,6 +151,14 @@ def test_secrets_reach_pods_by_reference_and_single_sign_on_reaches_the_gateway_
     assert not [name for name in function if name.startswith("SSO_") or name == "JWT_EXP_DELTA_DAYS"]
 
 
+def test_another_openid_provider_is_known_by_its_issuer() -> None:
+    clients = {"acme": SsoClient(client_id="id", client_secret=SECRET, issuer="https://id.acme.example")}
+    app = replace(SHOP, sso=Sso(clients=clients, redirects=("https://shop.example/a", "https://shop.example/b")))
+    gateway = environment(made(app)["ksvc/shop"]["spec"]["template"])
+    assert gateway["SSO_ACME_ISSUER"] == "https://id.acme.example"
+    assert gateway["SSO_REDIRECTS"] == "https://shop.example/a,https://shop.example/b"
+
+
 def test_nodes_pull_with_the_secret_that_was_given_or_made() -> None:
     def pull(app: App) -> object:
         return made(app)["ksvc/shop"]["spec"]["template"]["spec"].get("imagePullSecrets")

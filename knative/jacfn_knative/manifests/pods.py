@@ -120,6 +120,10 @@ def identity_environment(context: Context) -> list[Object]:
     for platform in sorted(app.sso.clients):
         for part, key in (("CLIENT_ID", "id"), ("CLIENT_SECRET", "secret")):
             env.append(from_secret(f"SSO_{platform.upper()}_{part}", context.secret("sso"), f"{platform}_{key}"))
+        if app.sso.clients[platform].issuer:
+            env.append({"name": f"SSO_{platform.upper()}_ISSUER", "value": app.sso.clients[platform].issuer})
+    if app.sso.redirects:
+        env.append({"name": "SSO_REDIRECTS", "value": ",".join(app.sso.redirects)})
     return env
 
 
