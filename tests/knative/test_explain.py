@@ -118,6 +118,21 @@ def test_what_a_pod_waits_for_is_said_in_a_few_words(item: Object, words: str) -
     assert explain.pod_waits(item) == words
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"level": "warning", "event": "MongoDB cannot be reached", "reason": "refused"}', "MongoDB cannot be reached: refused"),
+        ('{"event": "ready"}', "ready"),
+        ('{"other": 1}', '{"other": 1}'),
+        ("plain words", "plain words"),
+        ("12", "12"),
+        ("", ""),
+    ],
+)
+def test_a_log_line_is_said_as_a_sentence(line: str, said: str) -> None:
+    assert explain.log_line(line) == said
+
+
 def knative(*conditions: tuple[str, str, str], observed: int = 2, latest: str = "s-00002", ready: str = "s-00002") -> Object:
     return {
         "metadata": {"name": "s", "generation": 2},

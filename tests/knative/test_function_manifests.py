@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from jacfn_knative.app import AppEndpoint, Knobs
+from jacfn_knative.app import AppEndpoint, Knobs, Resources
 from jacfn_knative.capabilities import Capabilities
 from jacfn_knative.manifests import Object
 from knative.apps import SHOP, environment, made, with_knobs
@@ -56,6 +56,15 @@ def test_knobs_become_annotations_of_the_template() -> None:
         "min-scale": "1", "max-scale": "3", "target": "12.5", "window": "30s", "scale-to-zero-pod-retention-period": "60s",
     }  # fmt: skip
     assert template(app=app)["spec"]["containers"][0]["resources"]["requests"] == {"cpu": "250m", "memory": "96Mi"}
+
+
+def test_limits_of_the_process_come_with_limits_of_the_proxy_beside_it() -> None:
+    def proxy(resources: Resources) -> dict[str, str]:
+        annotations = template(app=replace(SHOP, resources=resources))["metadata"]["annotations"]
+        return {name.rpartition("/")[2]: value for name, value in annotations.items() if name.startswith("queue.sidecar")}
+
+    assert proxy(Resources()) == {}
+    assert proxy(Resources(cpu_limit="1", memory_limit="1Gi")) == {"cpu-resource-limit": "1", "memory-resource-limit": "128Mi"}
 
 
 def test_autoscaling_is_never_written_on_the_service_itself() -> None:

@@ -17,6 +17,8 @@ from jacfn_knative.manifests.context import ENDPOINT
 from jacfn_knative.manifests.gateway import front_name, has_front
 from jacfn_knative.manifests.kinds import KNATIVE_SERVICE, Object, kind_of
 
+MANY = 200  # around a thousand services a cluster's routing slows down (facts/demands.md 26)
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -85,6 +87,8 @@ def notes(app: App, capabilities: Capabilities, addresses: Sequence[Address]) ->
         found.append("The gateway may sleep (gateway_min_scale = 0), so it has no node port: nothing behind one could wake it.")
     if not capabilities.knative and not capabilities.metrics_server:
         found.append("The cluster has no metrics-server: the autoscaler sees no load and keeps the number of pods.")
+    if len(app.endpoints) > MANY:
+        found.append(f"{len(app.endpoints)} endpoints are many for one namespace: `group` lets several share a service.")
     if capabilities.eks and not addresses:
         found.append(f"The load balancer is being made: kubectl get service {front_name(app.name)} -n {app.namespace}")
     return found

@@ -6,6 +6,7 @@ its pods say it at once. So success is judged by Knative's conditions, and failu
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -71,6 +72,15 @@ def pod_waits(pod: Object) -> str:
             return f"pod: {condition.get('message') or 'not scheduled yet'}"
     phase = pod.get("status", {}).get("phase", "Pending")
     return "pod: starting" if phase == "Running" else f"pod: {phase}"
+
+
+def log_line(line: str) -> str:
+    """A line of the runtime's JSON log as a sentence; any other line as it is."""
+    try:
+        found = json.loads(line)
+        return ": ".join(str(found[key]) for key in ("event", "reason") if found.get(key)) or line
+    except (ValueError, TypeError, AttributeError, KeyError):
+        return line
 
 
 def service_ready(service: Object) -> bool:

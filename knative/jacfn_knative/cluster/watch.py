@@ -24,6 +24,7 @@ ROOM_SECONDS = {True: 60.0, False: 15.0}
 # An API server that is restarted is away for some seconds; a deploy outlives that.
 OUTAGE_SECONDS = 20.0
 LOG_LINES = 30
+QUIET_SECONDS = 8.0  # a Job that takes longer is asked what it is doing
 EVENT = Kind("", "v1", "Event", "events")
 JOB_LABEL = "batch.kubernetes.io/job-name"
 WATCHED = ("StatefulSet", "Deployment", "Job")
@@ -127,6 +128,8 @@ class Watch:
         elif time.monotonic() - self.false_since.setdefault(name, time.monotonic()) >= believed:
             raise self._failure(what, problem)
         waits = explain.pod_waits(pods[0]) if pods else "no pod yet"
+        if item["kind"] == "Job" and pods and self.waited > QUIET_SECONDS:
+            waits = explain.log_line(self._last_words(pods[0], 1)) or waits  # such as: it waits for a store
         if self.said.get(name) != waits:
             self.said[name] = waits
             self.report(Event("wait", what, waits))
@@ -162,8 +165,8 @@ class Watch:
             next_step="Mend it and deploy again; `jac start` runs the same blocks on this machine.",
         )
 
-    def _last_words(self, pod: Object) -> str:
-        return self.cluster.log(self.namespace, pod["metadata"]["name"], pod["spec"]["containers"][0]["name"], 5)
+    def _last_words(self, pod: Object, lines: int = 5) -> str:
+        return self.cluster.log(self.namespace, pod["metadata"]["name"], pod["spec"]["containers"][0]["name"], lines)
 
     def _timeout(self) -> DeployFailed:
         names = {name.partition("/")[2] for name in self.pending}

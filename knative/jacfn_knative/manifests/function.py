@@ -16,6 +16,8 @@ from jacfn_knative.manifests.kinds import KNATIVE_SERVICE, Object
 # How long Knative waits for a new revision before it gives up and removes the pods, logs included. Shorter than its 600 s, long
 # enough for a slow pull; the deploy itself reports a failure as soon as a pod shows it.
 PROGRESS_DEADLINE = "300s"
+PROXY_MEMORY = "128Mi"  # queue-proxy was seen with 10 MiB under load; large bodies pass through it
+PROXY_CPU = "1"
 
 
 def objects(context: Context) -> list[Object]:
@@ -27,7 +29,7 @@ def knative_service(
     context: Context, metadata: Object, template: Object, container: Object, knobs: Knobs, timeout: int
 ) -> Object:
     """A Knative Service around a container; `template` is the template's metadata without the autoscaler's annotations."""
-    template = {**template, "annotations": template["annotations"] | autoscaling(knobs)}
+    template = {**template, "annotations": template["annotations"] | autoscaling(knobs) | _proxy_limits(context)}
     spec = pods.spec(context, container) | {"timeoutSeconds": timeout}
     if timeout > 300:
         # Absent means 300 then, and on Knative 1.15 to 1.18 a stream longer than that never ends (facts/knative-1.15.md 3).
@@ -57,6 +59,14 @@ def autoscaling(knobs: Knobs) -> dict[str, str]:
     if knobs.retention:
         found[f"{prefix}/scale-to-zero-pod-retention-period"] = f"{knobs.retention}s"
     return found
+
+
+def _proxy_limits(context: Context) -> dict[str, str]:
+    """Limits of queue-proxy where the app's own process has some: a quota on limits wants them of every container."""
+    prefix = "queue.sidecar.serving.knative.dev"
+    limits = context.app.resources
+    found = {f"{prefix}/memory-resource-limit": PROXY_MEMORY} if limits.memory_limit else {}
+    return found | ({f"{prefix}/cpu-resource-limit": PROXY_CPU} if limits.cpu_limit else {})
 
 
 def serving(context: Context) -> Object:
