@@ -32,6 +32,7 @@ from jacfn_runtime.memory.store import Adjacency, ChangeSet, Edge, Node, adjacen
 from jacfn_runtime.memory.writes import written_ids
 
 OUTAGE_SECONDS = 1.0  # after a server was not found, callers hear 503 at once for this long instead of waiting in turn
+PREPARE_TRIES = 3
 HEALTH_SECONDS = 1.5  # health() promises an answer within two
 ONE_BATCH = 100_000  # a cursor's first batch: one round trip whatever the number, up to MongoDB's 16 MiB a batch
 FEW = 10  # up to this many ids an $in list is the faster way everywhere
@@ -98,8 +99,14 @@ class MongoStore:
 
     def prepare(self) -> None:
         """See Store.prepare; a new one-member replica set is initiated. Raises StoreRefused for another app's database."""
-        with self._asking(), self._lock:
-            self._learn(prepare(self.client, self.database, self._app))
+        for tries_left in reversed(range(PREPARE_TRIES)):
+            try:
+                with self._asking(), self._lock:
+                    self._learn(prepare(self.client, self.database, self._app))
+                return
+            except StoreUnavailable as error:
+                if not tries_left or not isinstance(error.__cause__, ConfigurationError):
+                    raise  # that one means: the replica set was initiated behind an open connection, see `_asking`
 
     def count_by_type(self) -> dict[str, int]:
         """See Store.count_by_type."""

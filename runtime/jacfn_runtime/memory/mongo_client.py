@@ -16,6 +16,7 @@ from pymongo.errors import (
     InvalidURI,
     OperationFailure,
     PyMongoError,
+    ServerSelectionTimeoutError,
 )
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
@@ -102,6 +103,8 @@ def meaning(error: PyMongoError) -> StoreError:
     inner = getattr(error, "error", None)
     cause = inner if isinstance(inner, PyMongoError) else error
     found = codes(error)
+    if isinstance(error, ServerSelectionTimeoutError) and "authentication failed" in str(error).lower():
+        found.add(18)  # a retried login: the driver only keeps the words
     for code, reason in _REFUSED.items():
         if code in found:
             return StoreRefused(f"MongoDB cannot be used: {reason}", evidence=_line(cause))
