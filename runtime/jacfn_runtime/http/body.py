@@ -25,9 +25,9 @@ _JSON = re.compile(r"application/(?:[\w.-]+\+)?json\s*(?:;\s*charset\s*=\s*\"?ut
 
 async def read(req: falcon.asgi.Request, limit: int) -> bytes:
     """The body's bytes. Raises ApiError 413 for more than `limit` of them."""
-    length = req.content_length
-    body = b"" if length is not None and length > limit else await req.stream.read(limit + 1)
-    if len(body) > limit or not req.stream.eof:
+    too_large = (req.content_length or 0) > limit
+    body = b"" if too_large else await req.stream.read(limit + 1)
+    if too_large or len(body) > limit:
         raise ApiError(413, f"The body is larger than {limit} bytes")
     return body
 

@@ -11,8 +11,8 @@ import falcon.asgi
 import msgspec
 
 FILES = Path(__file__).parent / "swagger"
-POLICY = (  # Swagger UI sets style attributes; everything else comes from this server and goes to it
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
+POLICY = (  # everything comes from this server and goes to it; tried with this version of Swagger UI in Chromium
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 

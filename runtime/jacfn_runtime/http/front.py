@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import re
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
-from uuid import uuid4
 
 import falcon
 import falcon.asgi
@@ -19,6 +20,15 @@ from jacfn_runtime.http.metrics import Metrics
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._:=+/-]{1,128}")  # of any tracing system; nothing that could break a log line or a header
 ELSEWHERE = "other"  # the label of whatever is no endpoint: docs, health, and paths of the caller's choice, which are endless
+
+
+_PROCESS = os.urandom(8).hex()
+_REQUEST = itertools.count(int.from_bytes(os.urandom(4)))
+
+
+def new_id() -> str:
+    """An id that no other request of any process has: this process's part and a number. It names a request and guards nothing."""
+    return f"{_PROCESS}{next(_REQUEST):016x}"
 
 
 class Front:
@@ -36,7 +46,7 @@ class Front:
     async def process_request(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """Give the request its id: the caller's own, if it is a sane one."""
         sent = req.get_header("X-Request-Id")
-        req.context.request_id = sent if sent and _SANE_ID.fullmatch(sent) else uuid4().hex
+        req.context.request_id = sent if sent and _SANE_ID.fullmatch(sent) else new_id()
         req.context.began = time.perf_counter()
 
     async def process_response(
@@ -49,7 +59,7 @@ class Front:
             # A file with an ETag may be kept by a browser, which asks each time whether it is still the same.
             resp.set_header("Cache-Control", "no-store" if resp.get_header("ETag") is None else "no-cache")
         self._metrics.count(label(resource), resp.status_code, time.perf_counter() - req.context.began)
-        if not req.stream.eof:
+        if not req_succeeded:
             await body.drain(req)
 
 

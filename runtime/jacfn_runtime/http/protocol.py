@@ -6,12 +6,12 @@ httptools collects a header for as long as one keeps coming; proxies in front bo
 from __future__ import annotations
 
 from typing import Any
-from uuid import uuid4
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from jacfn_runtime.http.envelope import failure
 from jacfn_runtime.http.errors import CODES
+from jacfn_runtime.http.front import new_id
 
 HEADER_LIMIT = 64 * 1024  # bytes of request line and headers, as Python's http.server has it; cookies and tokens take a few KiB
 
@@ -48,7 +48,7 @@ class Protocol(HttpToolsProtocol):
         self._refuse(400, "This is not a valid HTTP request")
 
     def _refuse(self, status: int, what: str) -> None:
-        request_id = uuid4().hex
+        request_id = new_id()
         body = failure(CODES[status], what, request_id)
         lines = [
             STATUS_LINE[status],

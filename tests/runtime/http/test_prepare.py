@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+import servers
 from jacfn_runtime.program.bundle import build_bundle
+from services import SECRET
 
 SEED = """
 node Planet { has name: str; }
@@ -27,14 +30,20 @@ with entry {
 """
 
 
-def init(program: str, folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
+INIT = [sys.executable, "-m", "jacfn_runtime", "init"]
+
+
+def environment(program: str, folder: Path, **env: str) -> dict[str, str]:
+    """The environment of an init on this program's bundle, which is built if it is not there."""
     bundle = folder / "bundle"
     if not bundle.exists():
         (folder / "main.jac").write_text(program)
         build_bundle(folder / "main.jac", bundle)
-    environment = {"PATH": os.environ["PATH"], "JACFN_BUNDLE": str(bundle), "SHELF_DB_PATH": str(folder / "store.db"), **env}
-    command = [sys.executable, "-m", "jacfn_runtime", "init"]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    return {"PATH": os.environ["PATH"], "JACFN_BUNDLE": str(bundle), "SHELF_DB_PATH": str(folder / "store.db"), **env}
+
+
+def init(program: str, folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(INIT, env=environment(program, folder, **env), capture_output=True, text=True, timeout=60)
 
 
 def test_entry_blocks_run_once_per_bundle(tmp_path: Path) -> None:
@@ -55,3 +64,24 @@ def test_the_main_entry_block_runs_when_asked_for(tmp_path: Path, main: str, ran
     ended = init('walker:pub nothing {}\nwith entry:__main__ { print("as main"); }\n', tmp_path, JACFN_MAIN=main)
     assert ended.returncode == 0, ended.stderr
     assert ("as main" in ended.stdout) is ran
+
+
+def test_stores_that_come_up_later_are_waited_for(tmp_path: Path) -> None:
+    with servers.mongodb(tmp_path) as mongodb:
+        env = environment(SEED, tmp_path, MONGODB_URI=mongodb.url.replace("/?", "/later?"), JWT_SECRET=SECRET)
+        mongodb.stop()
+        log = tmp_path / "init.log"
+        with log.open("wb") as stderr:
+            process = subprocess.Popen(INIT, env=env, stdout=subprocess.DEVNULL, stderr=stderr)
+        deadline = time.monotonic() + 50
+        while "waiting for it" not in log.read_text():
+            assert time.monotonic() < deadline and process.poll() is None, log.read_text()
+            time.sleep(0.1)
+        mongodb.start()
+        assert process.wait(50) == 0, log.read_text()
+
+
+def test_an_address_that_is_none_is_refused_at_once(tmp_path: Path) -> None:
+    ended = init(SEED, tmp_path, MONGODB_URI="not a uri", JWT_SECRET=SECRET)
+    assert ended.returncode != 0
+    assert "Traceback" not in ended.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import socket
@@ -78,14 +79,16 @@ def test_ctrl_c_ends_in_order_as_a_shell_expects(start: Start) -> None:
 
 
 def test_a_connection_that_was_idle_for_longer_than_a_servers_default_is_still_good(start: Start) -> None:
-    with start("walker/echo") as service, socket.create_connection(("127.0.0.1", service.port)) as connection:
-        connection.settimeout(5)
-        request = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
-        connection.sendall(request)
-        assert connection.recv(65536).startswith(b"HTTP/1.1 200")
-        time.sleep(5.5)  # uvicorn's own default closes after 5
-        connection.sendall(request)
-        assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+    with start("walker/echo") as service:
+        connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=5)
+        for pause in (5.5, 0):  # uvicorn's own default closes after 5
+            connection.request("POST", "/")
+            answer = connection.getresponse()
+            answer.read()
+            assert answer.status == 200
+            assert connection.sock is not None  # it was not closed, and is used again
+            time.sleep(pause)
+        connection.close()
 
 
 def test_a_port_that_is_taken_is_named_and_ends_with_2(bundle: Path) -> None:
