@@ -65,6 +65,17 @@ def fleet(bundle: Path, folder: Path, stores: Mapping[str, str], count: int) -> 
 
 
 WALKERS = (
-    *("make_counter", "count", "read_count", "find_or_create", "tags", "append_leaf", "leaves", "open_accounts", "transfer"),
+    *(
+        "make_counter",
+        "count",
+        "read_count",
+        "find_or_create",
+        "tags",
+        "append_leaf",
+        "append_pair",
+        "leaves",
+        "open_accounts",
+        "transfer",
+    ),
     *("total", "balances", "withdraw_if_covered", "make_registers", "transact"),
 )
