@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from jacfn_knative import quantity
 from jacfn_knative.errors import InvalidApp
 from jacfn_knative.names import check_app_name, check_namespace
 
@@ -27,7 +28,6 @@ RESERVED_ENV = (
 BUNDLE_FOLDER = "/bundle"
 """Where a bundle that travels in ConfigMaps is mounted."""
 
-_QUANTITY = re.compile(r"(\d+(\.\d*)?|\.\d+)(m|[kMGTPE]i?|[eE]\d+)?")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ENDPOINT_ID = re.compile(r"(walker|function)/[^\W\d]\w*")
 
@@ -339,5 +339,5 @@ def _within(name: str, value: int, low: int, high: int) -> None:
 
 
 def _quantity(name: str, value: str) -> None:
-    if value and not _QUANTITY.fullmatch(value):
+    if value and quantity.parse(value) is None:
         raise InvalidApp(f"{name} = {value!r} is no quantity of Kubernetes, such as 250m, 0.5, 128Mi or 5Gi")

@@ -11,17 +11,13 @@ import hashlib
 import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any, Literal
 
+from jacfn_knative import quantity
 from jacfn_knative.manifests.kinds import KINDS, Object, kind_of, reference
 
 HASH = "jacfn.dev/spec-hash"
 Action = Literal["create", "update", "replace", "delete", "keep"]
-# Suffixes of Kubernetes quantities (apimachinery pkg/api/resource).
-SUFFIXES = {"m": Decimal("0.001"), "": Decimal(1)}
-SUFFIXES |= {suffix: Decimal(1000) ** power for power, suffix in enumerate("kMGTPE", 1)}
-SUFFIXES |= {f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("KMGTPE", 1)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +108,5 @@ def _removal_order(item: Object) -> tuple[int, str]:
 
 def _same_quantity(first: Any, second: Any) -> bool:
     """`0.5` and `500m`: the server writes quantities its own way."""
-    ours, theirs = _quantity(first), _quantity(second)
+    ours, theirs = quantity.parse(str(first)), quantity.parse(str(second))
     return ours is not None and ours == theirs
-
-
-def _quantity(value: Any) -> Decimal | None:
-    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
-    number = text.rstrip("".join(SUFFIXES))
-    try:
-        return Decimal(number) * SUFFIXES[text[len(number) :]]
-    except (ArithmeticError, KeyError):
-        return None

@@ -11,8 +11,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 # After `Ready` an ingress may still be programming its routes, and the old revision's pods answer until traffic has moved.
-PATIENCE_SECONDS = 30.0
-REQUEST_SECONDS = 15.0  # one request may have to wake a pod
+PATIENCE_SECONDS = 60.0
+REQUEST_SECONDS = 60.0  # a request may have to wake a pod, and fifty that wake at once take half a minute on two cores
 PAUSE_SECONDS = 0.3
 
 

@@ -55,7 +55,7 @@ def _template(context: Context) -> Object:
         lifecycle={"preStop": {"exec": {"command": drain}}},
         **_probes(context),
     )
-    container["resources"] = pods.resources(context, cpu=app.resources.cpu_request or app.resources.cpu_limit or CPU_REQUEST)
+    container["resources"] = pods.resources(context, default_cpu=CPU_REQUEST)
     return {
         "metadata": {
             "labels": context.labels("server"),

@@ -12,6 +12,7 @@ from jacfn_knative.app import AppEndpoint
 from jacfn_knative.manifests import bundle
 from jacfn_knative.manifests.context import Context
 from jacfn_knative.manifests.kinds import Object
+from jacfn_knative.quantity import smaller
 
 COMMAND = ["python", "-m", "jacfn_runtime"]
 # Requests where none are given. A first deploy starts one pod for each endpoint: with these, forty of them fit on two cores.
@@ -34,15 +35,15 @@ def security_context(**more: object) -> Object:
     }
 
 
-def resources(context: Context, cpu: str = "", memory: str = "") -> Object:
+def resources(context: Context, cpu: str = "", memory: str = "", default_cpu: str = CPU_REQUEST) -> Object:
     """Requests and limits of one process of the app; `cpu` and `memory` are an endpoint's own requests.
 
-    A limit without a request is the request too: that is Kubernetes' own rule, and our small one could be above the limit.
+    Where no request is given it is a small one of ours, and never above the limit.
     """
     given = context.app.resources
     requests = {
-        "cpu": cpu or given.cpu_request or given.cpu_limit or CPU_REQUEST,
-        "memory": memory or given.memory_request or given.memory_limit or MEMORY_REQUEST,
+        "cpu": cpu or given.cpu_request or smaller(default_cpu, given.cpu_limit),
+        "memory": memory or given.memory_request or smaller(MEMORY_REQUEST, given.memory_limit),
     }
     limits = {name: value for name, value in (("cpu", given.cpu_limit), ("memory", given.memory_limit)) if value}
     return {"requests": requests} | ({"limits": limits} if limits else {})

@@ -147,7 +147,11 @@ def test_the_other_mode_takes_over_and_the_first_ones_objects_go_when_it_is_read
     assert (answer.status_code, answer.json()["data"]["reports"]) == (200, ["hello"]), answer.text
     assert {change.action for change in room.plan(duo, BARE).values()} <= {"delete"}  # bundles of revisions that are gone
     room.deploy(duo)
-    assert not [item for item in room.kubectl.get("deployments", duo.namespace) if item["metadata"]["name"] == "duo"]
+
+    def deployments() -> list[str]:
+        return [item["metadata"]["name"] for item in room.kubectl.get("deployments", duo.namespace)]
+
+    assert eventually(lambda: "duo" not in deployments(), 60)
 
 
 def test_destroy_with_the_data_kept_leaves_the_database_and_a_deploy_finds_it_again(room: Room, duo: App) -> None:

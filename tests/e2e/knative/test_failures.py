@@ -79,6 +79,18 @@ def test_a_quota_that_does_not_admit_the_pods(room: Room, app: MakeApp, namespac
         room.kubectl.kubectl("delete", "quota", "none", "-n", namespace)
 
 
+def test_a_quota_on_limits_admits_an_app_that_has_some(room: Room, app: MakeApp, namespace: str) -> None:
+    hard = {"limits.memory": "16Gi", "requests.cpu": "4"}
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "limits"}, "spec": {"hard": hard}}
+    room.kubectl.kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(quota))
+    limited = app(name="limited", resources=Resources(memory_limit="256Mi", cpu_limit="2"))
+    try:
+        assert all(row.verified for row in room.deploy(limited).rows)
+    finally:
+        room.kubectl.kubectl("delete", "quota", "limits", "-n", namespace)
+        room.destroy(limited)
+
+
 def test_a_request_that_no_node_can_meet(room: Room, app: MakeApp) -> None:
     error = failure(room, app(name="large", data=OUTSIDE, resources=Resources(cpu_request="64")), within=60)
     assert "Insufficient cpu" in error.evidence and "Lower the requests" in error.next_step
