@@ -23,22 +23,21 @@ def test_a_created_edge_is_read_back_as_it_was(store: Store) -> None:
     assert scenes.read_edge(store, link.id) == link
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        2**31, 2**63, -(2**70), 1.0, -0.0, float("nan"), float("inf"), "", "\0", "\ud800", "jacfn:json",
-        {"$set": 1}, {"a.b": 1}, {"": 1}, {"a\0b": 1}, {"$ref": "x", "$id": 1}, {"jacfn:json": 1}, {"\ud800": 1},
-        [], {}, [[[]]], [2**40, {"n": 2**40}],
-    ],
-    ids=repr,
-)  # fmt: skip
-def test_every_json_value_survives_as_a_field(store: Store, value: object) -> None:
-    item = scenes.node(value=value)
+HARD_VALUES = [
+    2**31, 2**63, -(2**70), 1.0, -0.0, float("nan"), float("inf"), "", "\0", "\ud800", "jacfn:json",
+    {"$set": 1}, {"a.b": 1}, {"": 1}, {"a\0b": 1}, {"$ref": "x", "$id": 1}, {"jacfn:json": 1}, {"\ud800": 1},
+    [], {}, [[[]]], [2**40, {"n": 2**40}], None, True,
+]  # fmt: skip
+
+
+def test_every_json_value_survives_as_a_field(store: Store) -> None:
+    fields = {f"value{n}": value for n, value in enumerate(HARD_VALUES)}
+    item = scenes.node(**fields)
     scenes.create(store, item)
-    found = scenes.read_node(store, item)
-    assert scenes.same(found.fields, {"value": value})
-    store.commit(ChangeSet(updated_nodes=(Update(item.id, 0, {"other": value}),)))
-    assert scenes.same(scenes.read_node(store, item).fields["other"], value)
+    assert scenes.same(scenes.read_node(store, item).fields, fields)
+    changed = {f"value{n}": value for n, value in enumerate(reversed(HARD_VALUES))}
+    store.commit(ChangeSet(updated_nodes=(Update(item.id, 0, changed),)))
+    assert scenes.same(scenes.read_node(store, item).fields, changed)
 
 
 def test_deep_nesting_survives(store: Store) -> None:
@@ -50,12 +49,12 @@ def test_deep_nesting_survives(store: Store) -> None:
     assert scenes.read_node(store, item).fields["value"] == value
 
 
-@pytest.mark.parametrize("name", ["a.b", "$a", "", "%", "größe", "a b"])
-def test_every_field_name_survives(store: Store, name: str) -> None:
-    item = scenes.node(**{name: 1})
+def test_every_field_name_survives(store: Store) -> None:
+    names = ("a.b", "$a", "", "%", "größe", "a b")
+    item = scenes.node(**dict.fromkeys(names, 1))
     scenes.create(store, item)
-    store.commit(ChangeSet(updated_nodes=(Update(item.id, 0, {name: 2}),)))
-    assert scenes.read_node(store, item).fields == {name: 2}
+    store.commit(ChangeSet(updated_nodes=(Update(item.id, 0, dict.fromkeys(names, 2)),)))
+    assert scenes.read_node(store, item).fields == dict.fromkeys(names, 2)
 
 
 def test_what_does_not_exist_is_absent(store: Store) -> None:
