@@ -1,8 +1,9 @@
-"""Imports falcon, uvicorn and msgspec without what they import and a function service never uses.
+"""Imports falcon, uvicorn, msgspec and pymongo without what they import and a function service never uses.
 
-Measured on the whole start: 18 % of it (facts/floor.md tells where it goes). A stand-in module takes the place of each while the
-three are imported, and leaves again: whoever imports the real module later gets it, and what bound a stand-in reaches the real
-module through it. `tests/runtime/http/test_lean.py` tries both against the pinned versions.
+Measured: 18 % of the whole start for the first three (facts/floor.md tells where it goes), a third of its own for pymongo. A
+stand-in module takes the place of each while they are imported, and leaves again: whoever imports the real module later gets it,
+and what bound a stand-in reaches the real module through it. `tests/runtime/http/test_lean.py` tries both against the pinned
+versions.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import importlib
 import mimetypes
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
@@ -26,6 +27,8 @@ UNUSED: dict[str, tuple[str, ...]] = {
     "msgspec.inspect": (),  # msgspec/__init__
 }
 ABSENT = ("typing_extensions",)  # msgspec takes typing's own names without it; a tenth of a bare server's whole start
+DRIVER_UNUSED = {"pymongo.asynchronous.mongo_client": ("AsyncMongoClient",)}  # the other half of pymongo; ours is the sync one
+DRIVER_ABSENT = ("OpenSSL", "cryptography", "typing_extensions")  # pymongo speaks TLS with the standard library without them
 
 
 class _StandIn(ModuleType):
@@ -40,16 +43,14 @@ class _StandIn(ModuleType):
 
 
 @contextmanager
-def stand_ins() -> Iterator[None]:
-    """Inside, importing a module of UNUSED gives a stand-in, and one of ABSENT fails. What is imported already stays."""
-    for package in ("email", "xml.etree"):  # `import a.b.c as d` asks a for its b
-        importlib.import_module(package)
+def stand_ins(unused: Mapping[str, Collection[str]], absent: Collection[str]) -> Iterator[None]:
+    """Inside, importing a module of `unused` gives a stand-in, and one of `absent` fails. What is imported already stays."""
     put: dict[str, ModuleType | None] = {}
-    for name, names in UNUSED.items():
+    for name, names in unused.items():
         if name not in sys.modules:
             put[name] = _StandIn(name)
             vars(put[name]).update(dict.fromkeys(names))
-    put |= {name: None for name in ABSENT if name not in sys.modules}
+    put |= {name: None for name in absent if name not in sys.modules}
     sys.modules.update(put)  # type: ignore[arg-type]
     try:
         yield
@@ -61,21 +62,35 @@ def stand_ins() -> Iterator[None]:
 
 def import_server() -> None:
     """Import falcon, uvicorn and msgspec, the lean way."""
-    with stand_ins():
+    for package in ("email", "xml.etree"):  # `import a.b.c as d` asks a for its b
+        importlib.import_module(package)
+    with stand_ins(UNUSED, ABSENT):
         for name in ("msgspec", "falcon.asgi", "uvicorn.server", "uvicorn.protocols.http.httptools_impl"):
             importlib.import_module(name)
-    uvicorn = vars(sys.modules["uvicorn"])
-    for name in UNUSED["uvicorn.main"]:
-        if uvicorn.get(name, uvicorn) is None:
-            del uvicorn[name]
-    uvicorn["__getattr__"] = _of_uvicorn
+    _answer_late("uvicorn", "uvicorn.main", UNUSED["uvicorn.main"])
 
 
-def _of_uvicorn(name: str) -> Any:
-    """`uvicorn.run` and its like, for a program that serves something of its own."""
-    if name not in UNUSED["uvicorn.main"]:
-        raise AttributeError(name)
-    return getattr(importlib.import_module("uvicorn.main"), name)
+def import_driver() -> None:
+    """Import pymongo, the lean way."""
+    with stand_ins(DRIVER_UNUSED, DRIVER_ABSENT):
+        importlib.import_module("pymongo")
+    for module, names in DRIVER_UNUSED.items():
+        _answer_late("pymongo", module, names)
+
+
+def _answer_late(package: str, module: str, names: Collection[str]) -> None:
+    """Let a package import the module when one of the names that a stand-in gave it is asked for."""
+    held = vars(sys.modules[package])
+    for name in names:
+        if held.get(name, package) is None:
+            del held[name]
+
+    def answer(name: str) -> Any:
+        if name not in names:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(module), name)
+
+    held["__getattr__"] = answer
 
 
 @contextmanager

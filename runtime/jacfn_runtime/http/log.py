@@ -26,7 +26,7 @@ def log(level: Level, event: str, **fields: Any) -> None:
     said = {name: value for name, value in fields.items() if value not in ("", None)}
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
     if _FOR_PEOPLE:
-        line = _text(level, event, said).encode()
+        line = _text(level, event, said).encode("utf-8", "replace")
     else:
         line = encode({"time": f"{stamp}Z", "level": level, "event": event, **_WHERE, **said})
     try:

@@ -73,6 +73,8 @@ def _opened(settings: Settings, metrics: Metrics) -> tuple[Program | Manifest, G
 
 
 def _graph(settings: Settings) -> Graph:
+    if settings.mongodb_uri and not settings.serves_identity:  # which wants the other half of the driver too
+        lean.import_driver()
     from jacfn_runtime.memory.graph import Graph  # after the program: a bundle has the code of what dataclasses write
 
     return Graph.open(settings)

@@ -45,7 +45,7 @@ def shop_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def modules(bundle: Path, folder: Path, serve: str) -> set[str]:
+def modules(bundle: Path, folder: Path, serve: str, **env: str) -> set[str]:
     """What a function service has imported after its first request."""
     port = servers.free_port()
     environment = {
@@ -56,6 +56,7 @@ def modules(bundle: Path, folder: Path, serve: str) -> set[str]:
         "JACFN_BUNDLE": str(bundle),
         "SHELF_DB_PATH": str(folder / "store.db"),
         "JWT_SECRET": SECRET,
+        **env,
     }
     process = subprocess.Popen([sys.executable, "-c", SERVE], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
@@ -87,3 +88,11 @@ def test_the_embedded_store_brings_no_driver(tmp_path: Path, shop_bundle: Path) 
 def test_a_public_endpoint_that_saw_no_token_has_no_token_library(tmp_path: Path, shop_bundle: Path) -> None:
     imported = modules(shop_bundle, tmp_path, "walker/get_items")
     assert among(imported, {"jacfn_pyjwt", "jacfn_runtime.identity.tokens"}) == set()
+
+
+def test_both_stores_bring_their_drivers_and_nothing_forbidden(
+    tmp_path: Path, shop_bundle: Path, mongodb: servers.Server, redis: servers.Server
+) -> None:
+    stores = {"MONGODB_URI": mongodb.url.replace("/?", "/budget?"), "REDIS_URL": redis.url}
+    imported = modules(shop_bundle, tmp_path, "walker/get_items", **stores)
+    assert among(imported, FORBIDDEN | {"pymongo.asynchronous.mongo_client", "sqlite3", "redis.asyncio"}) == set()

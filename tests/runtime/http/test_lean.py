@@ -14,6 +14,7 @@ def python(code: str) -> str:
     return done.stdout.strip()
 
 
+DRIVER = "import sys; from jacfn_runtime.http import lean; lean.import_driver(); "
 LEAN = "import sys; from jacfn_runtime.http import lean; lean.import_server(); "
 
 
@@ -57,3 +58,24 @@ def test_what_is_imported_already_stays() -> None:
 
 def test_an_unknown_name_of_uvicorn_is_still_an_attribute_error() -> None:
     python(LEAN + "import uvicorn; assert not hasattr(uvicorn, 'nonsense')")
+
+
+@pytest.mark.parametrize(
+    "name", ["cryptography", "OpenSSL", "pymongo.asynchronous.mongo_client", "pymongo.asynchronous.database"]
+)
+def test_pymongo_comes_without(name: str) -> None:
+    assert python(f"{DRIVER} print(any(each == {name!r} or each.startswith({name!r} + '.') for each in sys.modules))") == "False"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import pymongo; assert pymongo.MongoClient('mongodb://127.0.0.1:1/?tls=true', connect=False)",
+        "from pymongo import AsyncMongoClient; AsyncMongoClient('mongodb://127.0.0.1:1', connect=False)",
+        "import pymongo; assert pymongo.AsyncMongoClient.__name__ == 'AsyncMongoClient'",
+        "import pymongo.asynchronous.database, cryptography.x509, typing_extensions",
+        "import pymongo; assert not hasattr(pymongo, 'nonsense')",
+    ],
+)
+def test_pymongo_is_whole_when_it_is_wanted(code: str) -> None:
+    python(DRIVER + code)

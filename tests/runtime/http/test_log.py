@@ -72,3 +72,14 @@ def test_the_place_is_the_innermost_line_of_the_programs_own() -> None:
         raises("/site/jaclang/runtime.jac", "inner()")
     except ZeroDivisionError as error:
         assert jac_place(error) == ""
+
+
+def test_for_a_person_a_line_is_text_and_a_traceback_is_readable() -> None:
+    code = "from jacfn_runtime.http.log import log; log('error', 'it broke', jac='main.jac:3', traceback='Traceback\\n  line\\n')"
+    assert in_a_process(code, JACFN_LOG="text").stderr == "error: it broke  jac=main.jac:3\nTraceback\n  line\n"
+
+
+@pytest.mark.parametrize("style", ["json", "text"])
+def test_half_a_surrogate_pair_does_not_keep_a_line_from_being_written(style: str) -> None:
+    done = in_a_process("from jacfn_runtime.http.log import log; log('error', 'x', reason=chr(0xD800))", JACFN_LOG=style)
+    assert "reason" in done.stderr
