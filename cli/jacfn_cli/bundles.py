@@ -15,7 +15,7 @@ from typing import Literal
 from jacfn_cli.printer import Printer
 from jacfn_cli.settings import Settings
 from jacfn_runtime.errors import ProgramError
-from jacfn_runtime.program.manifest import Manifest, read_manifest
+from jacfn_runtime.program.manifest import MANIFEST, Manifest, read_manifest
 from jacfn_runtime.program.project import Project, read_project
 
 type Dependencies = Literal["carry", "leave"]
@@ -51,6 +51,11 @@ def project_bundle(entry: Path, settings: Settings, printer: Printer, dependenci
     _write(stamp, f"{fingerprint} {final.name}")
     _prune(folder)
     return final, manifest
+
+
+def bundle_files(folder: Path, manifest: Manifest) -> dict[str, bytes]:
+    """A bundle's files by path within it, the manifest included."""
+    return {name: (folder / name).read_bytes() for name in (*manifest.files, MANIFEST)}
 
 
 def bundle_project(entry: Path, settings: Settings) -> Project:

@@ -6,10 +6,11 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jacfn_cli.bundles import project_bundle
+from jacfn_cli.bundles import bundle_files, project_bundle
 from jacfn_cli.describe import describe
 from jacfn_cli.endpoints import endpoint_table
-from jacfn_cli.images import app_image, bundle_files, check_place
+from jacfn_cli.images import app_image, check_place
+from jacfn_cli.own_image import Build, save_own
 from jacfn_cli.printer import Printer
 from jacfn_cli.progress import narrate
 from jacfn_cli.settings import Settings
@@ -30,19 +31,23 @@ VERBS: dict[Action, str] = {
 }
 
 
-def deploy_app(entry: Path, settings: Settings, printer: Printer, *, build: bool, context: str, dry_run: bool) -> None:
-    """Deploy the program to the cluster; with `dry_run` say what would change and write nothing.
+def deploy_app(entry: Path, settings: Settings, printer: Printer, *, build: Build | None, context: str, dry_run: bool) -> None:
+    """Deploy the program to the cluster. With `dry_run` only say what would change, with `build.output` only write an archive.
 
     Raises SettingsError, ProgramError, and whatever `images` and the knative room raise.
     """
     login = ("plugins.scale.kubernetes.docker_username", "plugins.scale.kubernetes.docker_password")
     settings.need(*(f"plugins.scale.{section}" for section in SECTIONS), without=() if build else login)
-    check_place(settings, build)
+    report = narrate(printer)
+    check_place(settings, build, report)
     folder, manifest = project_bundle(entry, settings, printer, "leave" if build else "carry")
+    if build and build.output:
+        nodes = () if build.platforms else platforms(open_cluster(settings, printer, context))
+        _say_archive(save_own(settings, folder, manifest, build, build.output, nodes, report), build, printer)
+        return
     cluster = open_cluster(settings, printer, context)
     from jacfn_knative.cluster import carry_out, discover, prepare
 
-    report = narrate(printer)
     capabilities = discover(cluster)
     image, carried = app_image(settings, folder, manifest, build, platforms(cluster), report)
     bundle = (
@@ -85,6 +90,15 @@ def platforms(cluster: Cluster) -> list[str]:
         return []
     found = [node["status"]["nodeInfo"] for node in nodes]
     return sorted({f"{info['operatingSystem']}/{info['architecture']}" for info in found})
+
+
+def _say_archive(name: str, build: Build, printer: Printer) -> None:
+    """The image's name, and what is left to do: nothing is deployed before the nodes have it."""
+    home = name.partition("/")[0]
+    again = " ".join(("jac start --scale --build --registry", home, *(f"--platform {each}" for each in build.platforms)))
+    printer.data(name)
+    printer.note(f"Next: load {build.output} into every node (kind load image-archive, minikube image load, or `ctr -n k8s.io")
+    printer.note(f"images import`), then deploy: {again}")
 
 
 def _say_plan(prepared: Prepared, printer: Printer) -> None:

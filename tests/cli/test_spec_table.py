@@ -165,7 +165,8 @@ def test_build_is_for_scale_and_needs_a_registry(project: Path) -> None:
     assert nowhere.exit_code == 2
     assert nowhere.stderr == (
         "Error: --build has no registry to push to\n"
-        "Set DOCKER_USERNAME and DOCKER_PASSWORD for Docker Hub, or --registry for another one.\n"
+        "Set DOCKER_USERNAME and DOCKER_PASSWORD for Docker Hub, or --registry for another one; "
+        "for a cluster without a registry write an archive: --output image.tar.\n"
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from jacfn_cli.images import keychain
+from jacfn_cli.logins import keychain
 from jacfn_cli.printer import Printer
 from jacfn_cli.progress import narrate
 from jacfn_cli.settings import read_settings
@@ -42,7 +42,7 @@ def runtime(
     if name and not output:
         raise click.UsageError("--name is the name in the archive, and needs --output")
     from jacfn_knative.image.build import build_runtime, host_platform
-    from jacfn_knative.image.push import push, save
+    from jacfn_knative.image.push import amount, push, save
     from jacfn_knative.image.reference import Reference
 
     settings = read_settings(Path.cwd(), os.environ)
@@ -58,7 +58,7 @@ def runtime(
             printer.data(archived)
     if reference:
         pushed = push(image, reference, logins, report=report)
-        printer.note(f"sent {pushed.sent} blobs, {pushed.sent_bytes / 1e6:.1f} MB; {pushed.present} were there")
+        printer.note(f"sent {pushed.sent} blobs, {amount(pushed.sent_bytes)}; {pushed.present} were there")
         printer.data(pushed.reference)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -22,6 +23,24 @@ from jacfn_cli.settings import Settings
 @click.option("--target", type=click.Choice(["cluster", "local"]), help="With --scale: where to.  [default: cluster]")
 @click.option("--context", help="With --scale: the kubeconfig context.  [default: the current one]")
 @click.option("--registry", help="With --build: where to push, e.g. ghcr.io/me.  [default: docker.io/$DOCKER_USERNAME]")
+@click.option(
+    "--platform",
+    "platforms",
+    multiple=True,
+    metavar="OS/ARCH",
+    help="With --build: make it for linux/amd64, linux/arm64; may be repeated.  [default: what the nodes are]",
+)
+@click.option(
+    "--builder",
+    type=click.Choice(["jacfn", "docker"]),
+    help="With --build: docker builds the project's Dockerfile (FROM a runtime image) as the base.  [default: jacfn]",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="With --build, for a cluster without a registry: write an archive for its nodes, deploy nothing, say what comes next.",
+)
 @click.option("--dry-run", is_flag=True, help="With --scale: show what would change, and change nothing.")
 @click.option("--profile", default="", help="The jac.toml profile.  [default: JAC_PROFILE, else jac.toml's]")
 @click.pass_obj
@@ -37,6 +56,9 @@ def command(
     target: str | None,
     context: str | None,
     registry: str | None,
+    platforms: tuple[str, ...],
+    builder: Literal["jacfn", "docker"] | None,
+    output: Path | None,
     dry_run: bool,
     profile: str,
 ) -> None:
@@ -51,8 +73,11 @@ def command(
         raise click.UsageError("--build, --context and --dry-run are about a cluster, and --target local is this machine")
     if build and dry_run:
         raise click.UsageError("--dry-run writes nothing, and --build would have to push an image first")
-    if registry and not build:
-        raise click.UsageError("--registry needs --build")
+    for option, told in {"--registry": registry, "--platform": platforms, "--builder": builder, "--output": output}.items():
+        if told and not build:
+            raise click.UsageError(f"{option} needs --build")
+    if registry and output:
+        raise click.UsageError("--output is for a cluster without a registry, and --registry names one")
     flags = {"plugins.scale.knative.registry": registry, "serve.port": port, "serve.session": session, "serve.main": main}
     entry, settings = open_entry(filename, printer, profile, flags)
     if faux:
@@ -67,8 +92,10 @@ def command(
         serve_laptop(entry, settings, printer)
     else:
         from jacfn_cli.deploy import deploy_app
+        from jacfn_cli.own_image import Build
 
-        deploy_app(entry, settings, printer, build=build, context=context or "", dry_run=dry_run)
+        own = Build(builder or "jacfn", platforms, output) if build else None
+        deploy_app(entry, settings, printer, build=own, context=context or "", dry_run=dry_run)
 
 
 def _print_endpoints(entry: Path, settings: Settings, printer: Printer) -> None:

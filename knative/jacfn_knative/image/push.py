@@ -117,7 +117,12 @@ def save(
         for layer in image.layers:
             source.fetch(layer)
         write_archive(image, name, path, source.blobs)
-    report(Event("image", str(path), f"written: {path.stat().st_size / 1e6:.1f} MB"))
+    report(Event("image", str(path), f"written: {amount(path.stat().st_size)}"))
+
+
+def amount(size: int) -> str:
+    """So many bytes, as a person reads them: `61.4 MB`, `3.2 kB`."""
+    return f"{size / 1e6:.1f} MB" if size >= 1_000_000 else f"{size / 1e3:.1f} kB"
 
 
 def _push(image: Image, target: Reference, source: Source) -> Pushed:
@@ -129,7 +134,7 @@ def _push(image: Image, target: Reference, source: Source) -> Pushed:
             sent, sent_bytes = sent + 1, sent_bytes + blob.size
     registry.put_manifest(target if target.tag else target.at(image.digest), image.media_type, image.manifest)
     result = Pushed(str(target.at(image.digest)), sent, sent_bytes, len(parts) - sent)
-    source.report(Event("image", result.reference, f"pushed: {sent} of {len(parts)} blobs sent, {sent_bytes / 1e6:.1f} MB"))
+    source.report(Event("image", result.reference, f"pushed: {sent} of {len(parts)} blobs sent, {amount(sent_bytes)}"))
     return result
 
 
