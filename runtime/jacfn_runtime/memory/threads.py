@@ -26,9 +26,15 @@ class Threads:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._idle = threading.Semaphore(0)
         self._threads: list[threading.Thread] = []
+        self._closed = False
 
     async def run(self, function: Callable[..., T], *arguments: Any) -> T:
-        """What the function returns or raises, run in one of the threads and in a copy of this context."""
+        """What the function returns or raises, run in one of the threads and in a copy of this context.
+
+        Raises RuntimeError once they are closed.
+        """
+        if self._closed:
+            raise RuntimeError("the graph is closed")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         context = contextvars.copy_context()
@@ -55,6 +61,7 @@ class Threads:
 
     def close(self) -> None:
         """Wait until everything that was asked for is done, and end the threads."""
+        self._closed = True
         for _ in self._threads:
             self._jobs.put(None)
         for thread in self._threads:

@@ -14,6 +14,7 @@ from collections.abc import Collection, Hashable
 HOT_SECONDS = 2.0  # how long a collision is remembered; long enough to bridge the pauses of a queue, short enough to forget
 HOT_COLLISIONS = 2  # so many within that time make a kind of work hot: one alone may be chance
 MOST_DOCUMENTS = 16  # a unit of work that collided in more places than this queues for the first ones only
+QUEUE_SECONDS = 10.0  # who waits longer goes on without a turn: a walker that hangs must not hang all of its kind
 MOST_KINDS = 1024  # remembered at once; beyond it the oldest is forgotten
 
 
@@ -49,12 +50,16 @@ class Turns:
         until, count = self._collisions.get(kind, (0.0, 0))
         return count >= HOT_COLLISIONS and until > time.monotonic()
 
-    async def enter(self, thing: Hashable) -> None:
-        """Wait until it is ours."""
+    async def enter(self, thing: Hashable) -> bool:
+        """Wait until it is ours; False if that took too long."""
         queue = self._queues.setdefault(thing, _Queue())
         queue.length += 1
         try:
-            await queue.lock.acquire()
+            async with asyncio.timeout(QUEUE_SECONDS):
+                return await queue.lock.acquire()
+        except TimeoutError:
+            self._step_out(thing, queue)
+            return False
         except BaseException:
             self._step_out(thing, queue)
             raise
@@ -101,8 +106,8 @@ class Turn:
         self._give_back()
         try:
             for thing in (self._kind, *self._documents):
-                await self._turns.enter(thing)
-                self._held.append(thing)
+                if await self._turns.enter(thing):
+                    self._held.append(thing)
         except BaseException:  # cancelled in a queue
             self._give_back()
             raise

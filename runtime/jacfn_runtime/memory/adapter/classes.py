@@ -60,7 +60,7 @@ def _look_at(cls: type) -> Shape:
         hints = {}
     declared = dataclasses.fields(cls)
     return Shape(
-        name=_OWN_NAMES.get(cls) or f"{cls.__module__}.{cls.__qualname__}",
+        name=_OWN_NAMES.get(cls) or f"{cls.__module__}.{cls.__name__}",
         fields={each.name: hints.get(each.name, Any) for each in declared},
         factories={each.name: each.default_factory for each in declared if each.default_factory is not dataclasses.MISSING},
         cls=cls,
