@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from jacfn_knative.cluster.connection import Cluster
 from jacfn_knative.cluster.live import is_going
 from jacfn_knative.cluster.parallel import each
-from jacfn_knative.errors import ForeignObject, NotAllowed, PortTaken, Rejected
-from jacfn_knative.manifests.context import APP_LABEL
+from jacfn_knative.errors import ForeignObject, NotAllowed, PortTaken, Refused, Rejected
+from jacfn_knative.manifests.context import APP_LABEL, MANAGER
 from jacfn_knative.manifests.kinds import KNATIVE_SERVICE, Kind, Object, kind_of, reference
 from jacfn_knative.plan import Change
 
@@ -69,7 +69,10 @@ def check_foreign_objects(cluster: Cluster, app_name: str, changes: Sequence[Cha
     for item in found:
         if item is None or (is_going(item) and item["metadata"].get("labels", {}).get(APP_LABEL) == app_name):
             continue
-        owner = item["metadata"].get("labels", {}).get(APP_LABEL)
+        labels = item["metadata"].get("labels", {})
+        owner = labels.get(APP_LABEL)
+        if owner == app_name and labels.get("app.kubernetes.io/managed-by") == MANAGER:  # it was not there a moment ago
+            raise Refused(f"Another deploy of {app_name} is running", next_step="Wait for it, then deploy again.")
         whose = f"it belongs to the app {owner}" if owner else f"it has no label {APP_LABEL}"
         raise ForeignObject(
             f"{reference(item)} exists in namespace {item['metadata']['namespace']} and is not {app_name}'s: {whose}",
