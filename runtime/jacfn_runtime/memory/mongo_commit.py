@@ -142,9 +142,11 @@ class Commit:
             try:
                 return session.commit_transaction()
             except PyMongoError as error:
+                # Also if the server says that there is no such transaction: the driver has sent the commit twice by then, and a
+                # server that was restarted in between may have forgotten what it did the first time.
+                self._unknown = True
                 if not labelled(error, "UnknownTransactionCommitResult"):
                     raise
-                self._unknown = True
                 if time.monotonic() > self._deadline:
                     raise _unknown_outcome() from error
             time.sleep(LONGEST_PAUSE)
