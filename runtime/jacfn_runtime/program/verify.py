@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from typing import Any
 from jacfn_runtime.errors import ProgramError
 
 _SECONDS = 120  # a program whose modules take longer than this to import would never wake in time
+# What a function service imports after the program: the code that `dataclasses` writes for it travels in the bundle as well.
+_SERVING = ("jacfn_runtime.memory.sqlite", "jacfn_runtime.memory.adapter.attempt", "jacfn_runtime.memory.adapter.hooks")
 _MARK = "jacfn-verified:"
 
 
@@ -82,6 +85,8 @@ def main(folder: str, loader: str) -> None:
     try:
         program = load(Path(folder), loader)  # type: ignore[arg-type]
         endpoints = {item.id: _facts(program.target(item.id), item) for item in program.catalog.endpoints}
+        for name in _SERVING:
+            importlib.import_module(name)
     except ProgramError as error:
         answer: dict[str, Any] = {"error": error.what, "evidence": error.evidence, "next_step": error.next_step}
     except Exception as error:
