@@ -17,6 +17,8 @@ from collections.abc import Collection
 
 from jacfn_runtime.errors import JacfnError
 
+SHOWN = 10  # documents that a message names
+
 
 class StoreError(JacfnError):
     """The graph cannot do what was asked."""
@@ -29,7 +31,8 @@ class Conflict(StoreError):
     """
 
     def __init__(self, ids: Collection[str], *, append_only: bool = False) -> None:
-        super().__init__("Another request changed the same data", evidence=f"documents: {', '.join(sorted(ids)) or 'unknown'}")
+        shown = ", ".join(sorted(ids)[:SHOWN]) + (f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else "")
+        super().__init__("Another request changed the same data", evidence=f"documents: {shown or 'unknown'}")
         self.ids = frozenset(ids)
         self.append_only = append_only
 

@@ -6,6 +6,7 @@ The argument why this is right is in redis.py.
 from __future__ import annotations
 
 import collections
+import itertools
 import secrets
 import threading
 import time
@@ -26,6 +27,7 @@ ANSWER_SECONDS = 0.5  # Redis answers within a millisecond or two; one that take
 OUTAGE_SECONDS = 1.0  # how often one caller tries whether it is back
 COPY_SECONDS = 600.0  # copies that nobody asks for make room
 LATER_SECONDS = 0.005  # how long a call that nobody waits for waits for one to travel with
+MOST_FILLED = 1000  # copies in one call: Redis serves nobody else meanwhile
 MOST_LATER = 64  # calls that wait to travel; beyond it the oldest fill is dropped, which costs a miss
 
 _READ, _FILL, _MARK, _END, _LOOK, _PERMIT, _BIRTH = map(Script, (READ, FILL, MARK, END, LOOK, PERMIT, BIRTH))
@@ -105,10 +107,11 @@ class Gate:
     def fill(self, life: str, ticket: int, copies: Mapping[str, bytes]) -> None:
         """Offer copies of what was read from the truth after the ticket was given. Nobody waits for it."""
         stamp = secrets.token_hex(STAMP_LENGTH // 2).encode()
-        parts: list[str | bytes | int] = [life, ticket, int(COPY_SECONDS * 1000)]
-        for name, copy in copies.items():
-            parts += [name, _bucket(name), stamp + copy]
-        self._send_later(_FILL, *parts)
+        for some in itertools.batched(copies.items(), MOST_FILLED):
+            parts: list[str | bytes | int] = [life, ticket, int(COPY_SECONDS * 1000)]
+            for name, copy in some:
+                parts += [name, _bucket(name), stamp + copy]
+            self._send_later(_FILL, *parts)
 
     # -- writing -----------------------------------------------------------------------------------------------------------
 
