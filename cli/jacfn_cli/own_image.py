@@ -49,6 +49,8 @@ def check_registry(settings: Settings, build: Build, report: Report) -> None:
 
     for text in build.platforms:
         Platform.parse(text)
+    if build.output and not build.output.absolute().parent.is_dir():
+        raise SettingsError(f"There is no folder {build.output.parent} for the archive", next_step="Make it, or choose another.")
     if not (build.output or settings.knative.registry or settings.kubernetes.docker_username):
         raise SettingsError(
             "--build has no registry to push to",

@@ -288,3 +288,28 @@ def test_a_platform_that_is_none_is_refused(project: Path) -> None:
     result = jac("--build", "--output", "image.tar", "--platform", "arm")
     assert (result.exit_code, "'arm' is no platform" in result.stderr) == (2, True)
     assert not (project / ".jac").exists()
+
+
+def test_a_folder_that_is_not_there_is_told_before_anything_is_built(project: Path) -> None:
+    result = jac("--build", "--output", "nowhere/image.tar", "--platform", "linux/amd64")
+    assert (result.exit_code, "There is no folder nowhere" in result.stderr) == (2, True)
+    assert not (project / ".jac").exists()
+
+
+# jacfn image runtime
+
+
+def test_the_runtime_image_s_push_right_is_asked_before_it_is_built(
+    project: Path, locked_registry: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_USERNAME", "ann")
+    monkeypatch.setenv("DOCKER_PASSWORD", "wr0ng-word")
+    command = ("image", "runtime", "--base", "127.0.0.1:1/none:1", "--push", f"{locked_registry}/me/runtime:1")
+    result = CliRunner().invoke(cli, command)
+    assert (result.exit_code, result.stderr.startswith(f"Error: {locked_registry} does not accept")) == (1, True)
+
+
+def test_a_runtime_image_of_several_platforms_is_for_a_registry(project: Path) -> None:
+    platforms = ("--platform", "linux/amd64", "--platform", "linux/arm64")
+    result = CliRunner().invoke(cli, ("image", "runtime", "--output", "image.tar", *platforms))
+    assert (result.exit_code, "An archive has one platform" in result.stderr) == (2, True)

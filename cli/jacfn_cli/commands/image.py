@@ -28,10 +28,16 @@ def command() -> None:
 )
 @click.option("--name", metavar="REF", help="The image's name in the archive.  [default: dev.local/jacfn-runtime:VERSION]")
 @click.option("--base", default="", metavar="REF", help="The base image.  [default: python:3.x-slim of this Python]")
-@click.option("--platform", help="linux/amd64 or linux/arm64.  [default: this machine's]")
+@click.option(
+    "--platform",
+    "platforms",
+    multiple=True,
+    metavar="OS/ARCH",
+    help="linux/amd64 or linux/arm64; with --push it may be repeated, and one name stands for all.  [default: this machine's]",
+)
 @click.pass_obj
 def runtime(
-    printer: Printer, reference: str | None, output: Path | None, name: str | None, base: str, platform: str | None
+    printer: Printer, reference: str | None, output: Path | None, name: str | None, base: str, platforms: tuple[str, ...]
 ) -> None:
     """Make the runtime image from a base image and wheels. Prints its reference by digest.
 
@@ -41,8 +47,10 @@ def runtime(
         raise click.UsageError("Say where to: --push REF or --output FILE")
     if name and not output:
         raise click.UsageError("--name is the name in the archive, and needs --output")
+    if output and len(set(platforms)) > 1:
+        raise click.UsageError("An archive has one platform: write one for each, or --push them under one name")
     from jacfn_knative.image.build import build_runtime, host_platform
-    from jacfn_knative.image.push import amount, push, save
+    from jacfn_knative.image.push import amount, check_push, push, push_index, save
     from jacfn_knative.image.reference import Reference
 
     settings = read_settings(Path.cwd(), os.environ)
@@ -50,14 +58,20 @@ def runtime(
     settings.need("plugins.scale.kubernetes.docker_username", "plugins.scale.kubernetes.docker_password")
     logins = keychain(settings, Reference.parse(reference).registry if reference else "")
     report = narrate(printer)
-    image = build_runtime(base=base, platform=platform or host_platform(), keychain=logins, report=report)
+    if reference:
+        check_push(reference, logins)  # a wrong password is told now, and not after a minute of building
+    wanted = sorted(set(platforms)) or [host_platform()]
+    images = [build_runtime(base=base, platform=platform, keychain=logins, report=report) for platform in wanted]
     if output:
         archived = name or f"dev.local/jacfn-runtime:{_version()}"
-        save(image, archived, output, logins, report=report)
+        save(images[0], archived, output, logins, report=report)
         if not reference:
             printer.data(archived)
     if reference:
-        pushed = push(image, reference, logins, report=report)
+        several = len(images) > 1
+        pushed = (
+            push_index(images, reference, logins, report=report) if several else push(images[0], reference, logins, report=report)
+        )
         printer.note(f"sent {pushed.sent} blobs, {amount(pushed.sent_bytes)}; {pushed.present} were there")
         printer.data(pushed.reference)
 
