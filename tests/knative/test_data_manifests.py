@@ -40,10 +40,14 @@ def test_mongod_is_a_replica_set_with_a_key_file_behind_the_images_entry_point()
     assert {item["name"] for item in container["env"]} == {"MONGO_INITDB_ROOT_USERNAME", "MONGO_INITDB_ROOT_PASSWORD"}
 
 
-def test_the_key_file_is_readable_for_mongod_and_nobody_else() -> None:
+def test_mongod_gets_a_key_file_that_only_it_may_read() -> None:
     spec = made()["StatefulSet/shop-mongodb"]["spec"]["template"]["spec"]
-    (secret,) = [volume["secret"] for volume in spec["volumes"] if "secret" in volume]
-    assert secret["defaultMode"] == 0o440 and spec["securityContext"]["fsGroup"] == 999
+    (copy,) = spec["initContainers"]
+    assert copy["command"] == ["install", "-m", "400", "/etc/secret/keyfile", "/etc/mongodb/keyfile"]
+    volumes = {volume["name"]: volume for volume in spec["volumes"]}
+    assert volumes["secret"]["secret"]["defaultMode"] == 0o440 and spec["securityContext"]["fsGroup"] == 999
+    assert volumes["keyfile"]["emptyDir"] == {"medium": "Memory"}  # never on a node's disk
+    assert "secret" not in {mount["name"] for mount in spec["containers"][0]["volumeMounts"]}
 
 
 def test_the_members_name_resolves_before_it_is_ready() -> None:

@@ -86,6 +86,16 @@ def test_a_database_may_need_a_second_start() -> None:
     assert explain.pod_problem(pod(crashed | {"restartCount": 2}), restarts_allowed=2)
 
 
+def test_a_container_that_runs_before_the_others_counts_too() -> None:
+    item = pod(waiting("PodInitializing"))
+    item["status"]["initContainerStatuses"] = [waiting("ErrImagePull", "not found")]
+    problem = explain.pod_problem(item)
+    assert problem and "cannot be pulled" in problem.what
+    item["status"]["initContainerStatuses"] = [container({"terminated": {"exitCode": 0}}) | {"ready": True}]
+    assert explain.pod_problem(item) is None
+    assert explain.pod_waits(item) == "pod: PodInitializing"
+
+
 def test_a_ready_container_that_crashed_once_is_no_problem() -> None:
     status = container({"running": {}}, lastState={"terminated": {"exitCode": 1}}) | {"ready": True}
     assert explain.pod_problem(pod(status)) is None

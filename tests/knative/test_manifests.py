@@ -59,12 +59,13 @@ def test_every_pod_is_labelled_and_hardened(item: Object) -> None:
         assert template["metadata"]["labels"]["jacfn.dev/app"] == "shop"
         assert (spec["automountServiceAccountToken"], spec["enableServiceLinks"]) == (False, False)
         assert spec["serviceAccountName"] == "shop"
-        for container in spec["containers"]:
+        mounted: set[str] = set()
+        for container in [*spec["containers"], *spec.get("initContainers", [])]:
             assert container["securityContext"]["readOnlyRootFilesystem"] is True
             assert container["resources"]["requests"].keys() == {"cpu", "memory"}
-            mounted = {mount["name"] for mount in container["volumeMounts"]}
-            claims = {claim["metadata"]["name"] for claim in item["spec"].get("volumeClaimTemplates", [])}
-            assert mounted - claims == {volume["name"] for volume in spec["volumes"]}  # Knative takes no other
+            mounted |= {mount["name"] for mount in container["volumeMounts"]}
+        claims = {claim["metadata"]["name"] for claim in item["spec"].get("volumeClaimTemplates", [])}
+        assert mounted - claims == {volume["name"] for volume in spec["volumes"]}  # Knative takes no other
 
 
 @pytest.mark.parametrize("item", EVERY)

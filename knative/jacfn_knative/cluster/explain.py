@@ -36,7 +36,7 @@ class Problem:
 def pod_problem(pod: Object, restarts_allowed: int = 0) -> Problem | None:
     """Why this pod will not become ready by waiting, if it will not."""
     name = pod["metadata"]["name"]
-    for status in pod.get("status", {}).get("containerStatuses", []):
+    for status in _statuses(pod):
         if status.get("ready"):
             continue
         waiting = status.get("state", {}).get("waiting", {})
@@ -63,7 +63,7 @@ def hangs(pod: Object) -> bool:
 
 def pod_waits(pod: Object) -> str:
     """What a pod is waiting for just now, in a few words."""
-    for status in pod.get("status", {}).get("containerStatuses", []):
+    for status in _statuses(pod):
         reason = status.get("state", {}).get("waiting", {}).get("reason")
         if reason:
             return f"pod: {reason}"
@@ -146,6 +146,12 @@ def warnings(events: Sequence[Object], names: Sequence[str]) -> list[str]:
         if event.get("type") == "Warning" and event["involvedObject"].get("name") in names and not usual:
             found[event.get("reason", "")] = f"{event.get('reason')}: {message}"
     return list(found.values())
+
+
+def _statuses(pod: Object) -> list[Object]:
+    """Of all containers, those first that run first."""
+    status = pod.get("status", {})
+    return [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
 
 
 def _current(item: Object) -> bool:

@@ -82,12 +82,14 @@ def _mongodb(context: Context) -> Object:
             {"name": "keyfile", "mountPath": "/etc/mongodb", "readOnly": True},
         ],
     }
-    # mongod takes a key file that root owns and its group may read; fsGroup makes it so.
-    keyfile = {"secretName": secret, "items": [{"key": "keyfile", "path": "keyfile"}], "defaultMode": 0o440}
     volumes: list[Object] = [
         {"name": "config", "emptyDir": {}},
         {"name": "tmp", "emptyDir": {}},
-        {"name": "keyfile", "secret": keyfile},
+        {"name": "keyfile", "emptyDir": {"medium": "Memory"}},
+        {
+            "name": "secret",
+            "secret": {"secretName": secret, "items": [{"key": "keyfile", "path": "keyfile"}], "defaultMode": 0o440},
+        },
     ]
     claim_spec: Object = {
         "accessModes": ["ReadWriteOnce"],
@@ -105,7 +107,8 @@ def _mongodb(context: Context) -> Object:
             "selector": {"matchLabels": context.selector("mongodb")},
             "template": {
                 "metadata": {"labels": context.labels("mongodb")},
-                "spec": _pod(context, container, volumes) | {"terminationGracePeriodSeconds": 60},  # a last checkpoint
+                "spec": _pod(context, container, volumes)
+                | {"initContainers": [_keyfile(context)], "terminationGracePeriodSeconds": 60},  # a last checkpoint takes time
             },
             "volumeClaimTemplates": [
                 {
@@ -116,6 +119,22 @@ def _mongodb(context: Context) -> Object:
                 }
             ],
         },
+    }
+
+
+def _keyfile(context: Context) -> Object:
+    """mongod refuses a key file that its group may read, and a Secret's files are root's: so it gets a copy of its own."""
+    return {
+        "name": "keyfile",
+        "image": context.app.data.mongodb_image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["install", "-m", "400", "/etc/secret/keyfile", "/etc/mongodb/keyfile"],
+        "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "64Mi"}},
+        "securityContext": pods.security_context(),
+        "volumeMounts": [
+            {"name": "secret", "mountPath": "/etc/secret", "readOnly": True},
+            {"name": "keyfile", "mountPath": "/etc/mongodb"},
+        ],
     }
 
 
