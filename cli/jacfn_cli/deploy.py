@@ -81,7 +81,7 @@ def open_cluster(settings: Settings, printer: Printer, context: str) -> Cluster:
 
 
 def platforms(cluster: Cluster) -> list[str]:
-    """The platforms of the cluster's nodes, such as linux/amd64; [] for somebody who may not see nodes."""
+    """The platforms of the cluster's Linux nodes, such as linux/amd64; [] for somebody who may not see nodes."""
     from jacfn_knative.errors import ClusterError
 
     try:
@@ -89,7 +89,7 @@ def platforms(cluster: Cluster) -> list[str]:
     except ClusterError:
         return []
     found = [node["status"]["nodeInfo"] for node in nodes]
-    return sorted({f"{info['operatingSystem']}/{info['architecture']}" for info in found})
+    return sorted({f"linux/{info['architecture']}" for info in found if info["operatingSystem"] == "linux"})
 
 
 def _say_archive(name: str, build: Build, printer: Printer) -> None:

@@ -42,7 +42,7 @@ def app_image(
     carried = BUNDLE_FOLDER if build else ""
     reference = Reference.parse(name)
     if reference.node_local:
-        report(Event("check", name, "loaded into the nodes, so no registry can be asked about it"))
+        report(Event("check", name, "has to be in every node already: no registry can be asked about it"))
         return Image(reference=name), carried
     report(Event("check", name, "is it there, and does it fit"))
     logins = keychain(settings, reference.registry if build else "")

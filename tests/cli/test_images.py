@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from cli.api_server import ApiServer, api_server
+from cli.api_server import GROUPS, ApiServer, api_server
 from jacfn_cli.images import app_image
 from jacfn_cli.main import cli
 from jacfn_cli.own_image import Build, push_own, save_own
@@ -259,6 +259,20 @@ def test_an_archive_is_written_without_a_cluster_when_its_platform_is_told_and_t
     entry, config = archived("../image.tar")
     assert (entry["RepoTags"], config["architecture"]) == ([result.stdout.strip()], "arm64")
     assert "jac start --scale --build --registry dev.local --platform linux/arm64\n" in result.stderr
+
+
+def test_an_archive_is_for_the_cluster_s_linux_nodes_if_nothing_else_is_told(
+    project: Path, runtime: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JACFN_RUNTIME_IMAGE", runtime(*BOTH))
+    kinds = (("linux", "arm64"), ("windows", "amd64"))
+    nodes = [{"status": {"nodeInfo": {"operatingSystem": system, "architecture": cpu}}} for system, cpu in kinds]
+    monkeypatch.setitem(GROUPS, "/api/v1/nodes", {"items": nodes})
+    with api_server(project.parent, {}) as server:
+        result = jac("--build", "--output", "../image.tar")
+    assert result.exit_code == 0, result.stderr
+    assert archived("../image.tar")[1]["architecture"] == "arm64"
+    assert server.writes == []
 
 
 @pytest.mark.parametrize(
