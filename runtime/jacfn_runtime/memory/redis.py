@@ -196,10 +196,13 @@ class RedisReader:
         with self._lock:
             snapshot, self._snapshot = self._snapshot, None
             fills, self._fills = self._fills, {}
+            ticket, self._ticket = self._ticket, None
         if snapshot is not None:
             snapshot.close()
-        if fills and self._ticket is not None:
-            self._store.gate.fill(*self._ticket, fills)
+        if ticket is not None:
+            self._store.gate.leave()
+            if fills:
+                self._store.gate.fill(*ticket, fills)
 
     def _read[Document: (Node, Adjacency)](
         self, kind: type[Document], ids: Collection[str], ask: Callable[[Reader, Collection[str]], dict[str, Document]]
@@ -223,6 +226,8 @@ class RedisReader:
             return {}
         if answer.state == "torn" or (self._seen and self._ticket is not None and answer.life != self._ticket[0]):
             raise Conflict(())
+        if self._ticket is None:
+            self._store.gate.attend()
         if self._ticket is None or not self._seen:
             self._ticket = (answer.life, answer.ticket)
         if answer.copies:

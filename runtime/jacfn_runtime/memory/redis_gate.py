@@ -74,6 +74,8 @@ class Gate:
         self._flushing = False
         self._next_renewal = 0.0
         self._closed_until = 0.0  # our clock: until then the cache is shut, and asking is a waste
+        self._readers = 0
+        self._tick: threading.Timer | None = None
         self._quiet = threading.local()  # set in the thread that nobody waits for
         self.round_trips = 0  # of callers who waited; what travels in the background is not among them
         self.truth_in_background = 0  # round trips to the truth that nobody waited for
@@ -112,6 +114,33 @@ class Gate:
             for name, copy in some:
                 parts += [name, _bucket(name), stamp + copy]
             self._send_later(_FILL, *parts)
+
+    def attend(self) -> None:
+        """A reader begins. As long as one is there the permit is kept alive, or slow requests would never find it valid."""
+        with self._lock:
+            self._readers += 1
+            if self._tick is None:
+                self._schedule()
+
+    def leave(self) -> None:
+        """A reader ends."""
+        with self._lock:
+            self._readers -= 1
+
+    def _schedule(self) -> None:
+        self._tick = threading.Timer(self._pace.permit / 2, self._on_tick)
+        self._tick.daemon = True
+        self._tick.start()
+
+    def _on_tick(self) -> None:
+        with self._lock:
+            if self._tick is None or not self._readers:
+                self._tick = None
+                return
+        self._renew_quietly()
+        with self._lock:
+            if self._tick is not None:
+                self._schedule()
 
     # -- writing -----------------------------------------------------------------------------------------------------------
 
@@ -176,6 +205,9 @@ class Gate:
         """Send what waits, then close every connection."""
         with self._lock:
             worker, self._worker = self._worker, None
+            tick, self._tick = self._tick, None
+        if tick is not None:
+            tick.cancel()
         if worker is not None:
             worker.shutdown()
         self._flush()

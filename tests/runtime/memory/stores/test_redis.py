@@ -364,6 +364,19 @@ def test_copies_are_not_believed_for_longer_than_the_permit(cached: RedisStore, 
     assert cached.truth.round_trips == before + 1
 
 
+def test_while_a_slow_request_runs_the_copies_stay_believable(cached: RedisStore) -> None:
+    item = scenes.node()
+    scenes.create(cached, item)
+    warm(cached, item.id)
+    slow = slow_reader(cached, item.id)
+    time.sleep(2.5 * PACE.permit)
+    before = cached.round_trips
+    assert scenes.read_node(cached, item) == item
+    assert slow.confirm()
+    slow.close()
+    assert cached.round_trips == before + 1  # and nobody waited for the renewals
+
+
 def test_a_redis_that_comes_back_with_yesterday_s_copies_is_not_believed(
     own_redis: servers.Server, open_cached: Open, tmp_path: Path
 ) -> None:
