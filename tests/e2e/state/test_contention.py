@@ -85,7 +85,7 @@ async def test_two_thousand_appends_to_one_root_are_all_there(load: Load) -> Non
 
 async def test_two_thousand_transfers_keep_the_sum_at_every_read(load: Load) -> None:
     chance = random.Random(7)
-    await load.one.until_acknowledged("/walker/open_accounts", count=50, balance=100)
+    await load.one.until_acknowledged("/walker/open_accounts", count=10, balance=500)
     done = asyncio.Event()
 
     async def watch(client: Client) -> set[int]:
@@ -95,7 +95,7 @@ async def test_two_thousand_transfers_keep_the_sum_at_every_read(load: Load) -> 
         return sums
 
     async def transfer(client: Client, _: int) -> None:
-        source, target = chance.sample(range(50), 2)
+        source, target = chance.sample(range(10), 2)
         await client.until_acknowledged("/walker/transfer", source=source, target=target, amount=chance.randint(1, 50))
 
     watcher = Client(load.one.port, Tally())

@@ -19,25 +19,26 @@ from jacfn_runtime.memory.errors import AccessDenied
 def level(context: Context, to: Any, no_custom: bool = False) -> Any:
     """The caller's AccessLevel on an anchor (the order of rules is jaclang's `check_access_level`)."""
     me = context.user_root
-    if not to.persistent or to.hash == 0 or to.root == me.id or to.id == me.id or context.is_system:
+    if context.is_system or key(to) == context.me or not to.persistent or to.hash == 0 or to.root == me.id:
         return AccessLevel.WRITE
     memory = context.mem
     memory.rely_on_access(to)
     if not no_custom and (custom := to.archetype.__jac_access__()) is not None:
         return access_level_cast(custom)
-    key = str(me.id)
+    mine = str(me.id)
     found = to.access.all
     owner = memory.node(to.root.hex) if to.root else None
     if owner is not None:
         memory.rely_on_access(owner)
         found = max(found, owner.access.all, key=lambda each: each.value)
-        found = owner.access.roots.anchors.get(key, found)
-    return to.access.roots.anchors.get(key, found)
+        found = owner.access.roots.anchors.get(mine, found)
+    return to.access.roots.anchors.get(mine, found)
 
 
 def readable(context: Context, to: Any) -> bool:
     """Whether the caller may see this."""
-    mine = isinstance(to, StoredNode) and to.document.owner == context.me  # the common case, and no UUID made for it
+    # The common cases, and no UUID is made for them.
+    mine = isinstance(to, StoredNode) and (to.key == context.me or to.document.owner == context.me)
     return mine or bool(level(context, to) != AccessLevel.NO_ACCESS)
 
 
@@ -50,5 +51,5 @@ def demand(context: Context, to: Any, least: Any, operation: str) -> bool:
 
 def foreign_owners(context: Context, nodes: Iterable[Any]) -> list[str]:
     """The owners of these nodes whose permissions have to be known before `readable` can answer, all at once."""
-    owners = {node.document.owner for node in nodes if isinstance(node, StoredNode)}
+    owners = {node.document.owner for node in nodes if isinstance(node, StoredNode) and node.key != context.me}
     return [owner for owner in owners if owner and owner != context.me]

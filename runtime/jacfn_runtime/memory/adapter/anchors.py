@@ -13,6 +13,7 @@ from uuid import UUID
 from jaclang.jac0core.archetype import Access, AccessLevel, EdgeAnchor, NodeAnchor, Permission
 
 from jacfn_runtime.memory.adapter.edges import Edges
+from jacfn_runtime.memory.store import Node
 
 if TYPE_CHECKING:
     from jacfn_runtime.memory.adapter.memory import Memory
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 class _Stored:
     """What stored nodes and stored edges have in common.
 
-    `document` and `archetype` are set when it is loaded; a shell that lacks them loads itself when one of them is asked for
+    `document` and `archetype` are set when it is loaded; a shell that lacks its archetype loads itself when that is asked for
     (jaclang's `Anchor.__getattr__`).
     """
 
@@ -61,6 +62,11 @@ class StoredNode(_Stored, NodeAnchor):  # type: ignore[misc]  # jaclang is not t
     def __init__(self, memory: Memory, key: str) -> None:  # not jaclang's: it would fill everything
         self.memory = memory
         self.key = key
+
+    @cached_property
+    def document(self) -> Node:
+        """What the store has. The caller's root is known without it, so that one is read only if somebody asks for more."""
+        return self.memory.document_of(self)
 
     @cached_property
     def edges(self) -> Edges:

@@ -23,7 +23,7 @@ from jacfn_runtime.memory.adapter.answer import answer
 from jacfn_runtime.memory.adapter.changes import collect
 from jacfn_runtime.memory.adapter.context import Context
 from jacfn_runtime.memory.adapter.memory import Memory
-from jacfn_runtime.memory.errors import Conflict, NodeNotFound, StoreUnavailable
+from jacfn_runtime.memory.errors import Conflict, NodeNotFound, StoreUnavailable, UnknownCaller
 from jacfn_runtime.memory.store import ChangeSet, Store
 
 _NOBODY = "f" * 32  # asked for in place of a missing node's owner, so that missing takes as long as forbidden
@@ -71,7 +71,8 @@ class Attempt:
             return context.get_root()
         start = _node_id(node)
         memory.load_nodes({context.me, start})
-        context.get_root()
+        if context.me in memory.absent:
+            raise UnknownCaller
         anchor = memory.node(start)
         if anchor is None or not access.readable(context, anchor):
             if anchor is None or anchor.root is None:
@@ -122,6 +123,7 @@ class Attempt:
             if conflict.append_only:
                 return False
             self.close()
+            self._demand_caller(conflict)
             raise
         except BaseException:
             self.close()
@@ -134,6 +136,17 @@ class Attempt:
                 _run_effect(effect, loop)
         self.close()
         return True
+
+    def _demand_caller(self, conflict: Conflict) -> None:
+        """Raise UnknownCaller if that is what the conflict was: the caller's root was taken for granted and is not there."""
+        me = self.context.me
+        if me in conflict.ids and me not in self.context.mem.nodes:
+            reader = self._store.reader(fresh=True)
+            try:
+                if me not in reader.nodes((me,)):
+                    raise UnknownCaller
+            finally:
+                reader.close()
 
     def _confirm(self) -> None:
         if not self._reader.confirm():

@@ -12,7 +12,6 @@ from typing import Any
 
 from jacfn_runtime.memory.adapter.anchors import key
 from jacfn_runtime.memory.adapter.memory import Memory
-from jacfn_runtime.memory.errors import UnknownCaller
 from jacfn_runtime.memory.roots import SYSTEM_ROOT
 
 
@@ -54,9 +53,8 @@ class Context:
         self.full_target_path = None
 
     def get_root(self) -> Any:
-        """The caller's root node, read when it is asked for. Raises UnknownCaller."""
-        if not self.user_root.is_populated() and self.mem.node(self.me) is None:
-            raise UnknownCaller
+        """The caller's root node."""
+        self.mem.assume_root(self.user_root)
         return self.user_root.archetype
 
     def on_commit(self, callback: Callable[[], Any]) -> None:

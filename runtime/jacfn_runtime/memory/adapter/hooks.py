@@ -218,6 +218,8 @@ def shared_root() -> Any:
     context = current()
     if context is None:
         return _jaclangs_shared_root()
+    if context.me == GUEST_ROOT:
+        return context.get_root()
     anchor = context.mem.node(GUEST_ROOT)
     if anchor.access.all == AccessLevel.NO_ACCESS:
         context.mem.open_access(anchor, AccessLevel.CONNECT)

@@ -14,10 +14,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
-from jaclang.jac0core.archetype import EdgeAnchor, NodeAnchor
+from jaclang.jac0core.archetype import EdgeAnchor, NodeAnchor, Root
 
 from jacfn_runtime.memory.adapter import classes, values
 from jacfn_runtime.memory.adapter.anchors import StoredEdge, StoredNode, key, stored_permission
+from jacfn_runtime.memory.errors import UnknownCaller
 from jacfn_runtime.memory.store import Edge, Node, Reader
 
 
@@ -78,6 +79,7 @@ class Memory:
             for node_id, node in wanted.items():
                 adjacency = found.get(node_id)
                 node.edges.stored = adjacency.edges if adjacency else ()
+                # Where there is none, the node went away since it was read: the commit or `confirm` will find out.
                 self.relied_edges[node_id] = adjacency.edges_version if adjacency else node.document.edges_version
 
     def node(self, node_id: str) -> Any:
@@ -125,6 +127,21 @@ class Memory:
     def _referred(self, node_id: str) -> Any:
         anchor = self.anchors.get(node_id)
         return anchor.archetype if anchor is not None and anchor.is_populated() else None
+
+    def assume_root(self, root: StoredNode) -> None:
+        """The caller's own root, without reading it: a Root has no fields, its owner may do everything with it, and whatever is
+        done at it (a traversal, an append) finds out by itself whether it is there."""
+        if not root.is_populated():
+            self._join(root, object.__new__(Root))
+
+    def document_of(self, node: StoredNode) -> Node:
+        """The document of a node that is known without it. One round trip. Raises UnknownCaller if there is none."""
+        with self._lock:
+            document = self._reader.nodes((node.key,)).get(node.key)
+        if document is None:
+            raise UnknownCaller
+        self.nodes[node.key] = node
+        return document
 
     def rely_on_access(self, anchor: Any) -> None:
         """A decision rested on who may touch this node, not only on what it says."""

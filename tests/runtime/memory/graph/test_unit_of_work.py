@@ -133,8 +133,10 @@ async def test_a_request_never_runs_as_the_system_root(graph: Graph, program: Pr
 
 
 async def test_a_caller_without_data_is_told_so(graph: Graph, program: Program) -> None:
-    with pytest.raises(UnknownCaller):
-        await User(graph, program, BOB).walk("tags")
+    for walker, arguments in (("tags", {}), ("append_tag", {"name": "x"}), ("find_or_create", {"name": "x"}), ("share_root", {})):
+        with pytest.raises(UnknownCaller):
+            await User(graph, program, BOB).walk(walker, **arguments)
+    assert (await graph.inspect()).counts == {"jac.Root": 3}
 
 
 async def test_guests_are_served_before_anybody_prepared_the_store(store: Store, program: Program) -> None:
