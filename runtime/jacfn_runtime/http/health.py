@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import falcon
@@ -15,17 +17,25 @@ if TYPE_CHECKING:
     from jacfn_runtime.settings import Settings
 
 RETRY_SECONDS = "2"
+AFTER_ANSWER_SECONDS = 0.001  # the answer is on its way by then
 
 
 class Live:
-    """GET /healthz/live: what is served here. Never touches a store, so that no store's death kills or hides a pod."""
+    """GET /healthz/live: what is served here. Never touches a store, so that no store's death kills or hides a pod.
 
-    def __init__(self, settings: Settings, bundle: str) -> None:
+    `then` runs once, after the first answer: that is a probe of the platform, which takes a while to let the first request in.
+    """
+
+    def __init__(self, settings: Settings, bundle: str, then: Callable[[], None] | None = None) -> None:
+        self._then = then
         self._answer = encode({"status": "alive", "app": settings.app, "serves": list(settings.serve), "bundle": bundle})
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """200."""
         resp.data = self._answer
+        if self._then:
+            asyncio.get_running_loop().call_later(AFTER_ANSWER_SECONDS, self._then)
+            self._then = None
 
     on_head = on_get
 

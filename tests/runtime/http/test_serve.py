@@ -125,7 +125,7 @@ def test_what_cannot_be_served_is_refused_with_the_reason(bundle: Path, env: dic
 
 def test_a_store_that_is_away_keeps_nobody_from_starting(start: Start) -> None:
     away = f"mongodb://127.0.0.1:{servers.free_port()}/away?replicaSet=rs"
-    with start("walker/echo", MONGODB_URI=away, JWT_SECRET=SECRET) as service:
+    with start("walker/list_notes", MONGODB_URI=away, JWT_SECRET=SECRET) as service:
         assert service.http.get("/healthz/live").status_code == 200
         answer = service.http.post("/")
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "UNAVAILABLE")
