@@ -84,7 +84,7 @@ def _reusable(folder: Path, stamp: Path, fingerprint: str) -> tuple[Path, Manife
 
 def _fingerprint(entry: Path, project: Project) -> str:
     """Changes whenever a file beside or below the entry file does, or what jac.toml says, or the tools that make a bundle."""
-    package = Path(sys.modules[read_manifest.__module__].__file__ or "").parent
+    package = Path(sys.modules[read_manifest.__module__].__file__ or "").parents[1]  # all of the runtime: parts of it travel too
     lines = [metadata.version("jaclang"), sys.version, repr(project), *_states(package), *_states(entry.parent)]
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
