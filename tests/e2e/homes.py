@@ -70,7 +70,9 @@ def sender(base: str, host: str | None = None) -> Send:
     """Send to a base URL, with a Host header where the resolver does not know the host."""
 
     def send(method: str, path: str, headers: dict[str, str], body: bytes) -> httpx.Response:
-        return httpx.request(method, base + path, headers=headers | ({"host": host} if host else {}), content=body, timeout=TIMEOUT)
+        return httpx.request(
+            method, base + path, headers=headers | ({"host": host} if host else {}), content=body, timeout=TIMEOUT
+        )
 
     return send
 
