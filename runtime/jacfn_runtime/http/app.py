@@ -71,13 +71,13 @@ def served(settings: Settings, catalog: Catalog) -> tuple[Endpoint, ...]:
 
 
 def _add_endpoints(app: App, settings: Settings, program: Program, graph: Graph, endpoints: tuple[Endpoint, ...]) -> None:
-    from jacfn_runtime.http.endpoint import EndpointResource
+    from jacfn_runtime.http.endpoint import EndpointResource, Places
 
-    callers = Callers(settings)
+    callers, places = Callers(settings), Places()
     if not all(endpoint.public for endpoint in endpoints):
         callers.prepare()
     for endpoint in endpoints:
-        resource = EndpointResource(endpoint, program, graph, callers, settings)
+        resource = EndpointResource(endpoint, program, graph, callers, places, settings)
         _mount(app, endpoint, resource)
         if len(endpoints) == 1 and not settings.serves_identity:
             app.add_route("/", resource)

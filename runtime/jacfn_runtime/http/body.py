@@ -42,7 +42,7 @@ async def drain(req: falcon.asgi.Request) -> None:
 def check_media_type(req: falcon.asgi.Request) -> None:
     """Raises ApiError 415 for a body that says it is no JSON in UTF-8. None said counts as JSON."""
     said = req.content_type
-    if said and not _JSON.fullmatch(said.strip()):
+    if said and said != "application/json" and not _JSON.fullmatch(said.strip()):
         raise ApiError(415, "Send the arguments as JSON, with `Content-Type: application/json`")
     coding = req.get_header("Content-Encoding")
     if coding and coding.lower() != "identity":

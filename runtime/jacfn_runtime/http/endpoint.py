@@ -12,7 +12,7 @@ import falcon.asgi
 from jacfn_runtime.http import body
 from jacfn_runtime.http.caller import Callers
 from jacfn_runtime.http.envelope import success
-from jacfn_runtime.http.errors import CUT_OFF, ApiError
+from jacfn_runtime.http.errors import CUT_OFF, ApiError, unavailable
 from jacfn_runtime.memory.graph import Graph, Work
 from jacfn_runtime.program.arguments import arguments_type
 from jacfn_runtime.program.catalog import Endpoint
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from jacfn_runtime.settings import Settings
 
 
+AT_ONCE = 1000  # requests; more would only wait longer and longer for a thread: whoever asks for more is better off elsewhere
+BUSY_SECONDS = 1
 FIRST_NEEDED = ("jacfn_runtime.memory.adapter.attempt", "jacfn_runtime.memory.adapter.hooks")
 
 
@@ -30,16 +32,34 @@ def warm_up() -> None:
     threading.Thread(target=lambda: [importlib.import_module(name) for name in FIRST_NEEDED], name="warm-up", daemon=True).start()
 
 
+class Places:
+    """How many requests this process works on at once, over all its endpoints."""
+
+    def __init__(self, limit: int = AT_ONCE) -> None:
+        self._left = limit
+
+    def __enter__(self) -> None:
+        if self._left <= 0:
+            raise unavailable("Too many requests at once", BUSY_SECONDS)
+        self._left -= 1
+
+    def __exit__(self, *_: object) -> None:
+        self._left += 1
+
+
 class EndpointResource:
     """Answers POST. `label` names it in metrics and log lines."""
 
-    def __init__(self, endpoint: Endpoint, program: Program, graph: Graph, callers: Callers, settings: Settings) -> None:
+    def __init__(
+        self, endpoint: Endpoint, program: Program, graph: Graph, callers: Callers, places: Places, settings: Settings
+    ) -> None:
         self.label = endpoint.id
         self._endpoint = endpoint
         self._target = program.target(endpoint.id)
         self._arguments = body.Arguments(arguments_type(self._target, endpoint))
         self._graph = graph
         self._callers = callers
+        self._places = places
         self._limit = settings.body_limit
         self._isolation = settings.isolation.get(endpoint.id, "serializable")
 
@@ -55,7 +75,8 @@ class EndpointResource:
         arguments = self._arguments.decode(sent)
         work = Work(self._endpoint.kind, self._target, arguments, root, node, self._isolation)
         try:
-            outcome = await self._graph.run(work)
+            with self._places:
+                outcome = await self._graph.run(work)
         except asyncio.CancelledError:  # the server has to end, and waited as long as it may
             raise ApiError(500, CUT_OFF) from None
         resp.data = success(outcome.result, outcome.reports, req.context.request_id)

@@ -22,6 +22,9 @@ _SANE_ID = re.compile(r"[A-Za-z0-9._:=+/-]{1,128}")  # of any tracing system; no
 ELSEWHERE = "other"  # the label of whatever is no endpoint: docs, health, and paths of the caller's choice, which are endless
 
 
+QUIET_SECONDS = 1.0
+MOST_SAID = 100  # different texts remembered; a text may have a caller's choice in it
+_SAID: dict[str, float] = {}
 _PROCESS = os.urandom(8).hex()
 _REQUEST = itertools.count(int.from_bytes(os.urandom(4)))
 
@@ -75,9 +78,20 @@ async def answer_error(req: falcon.asgi.Request, resp: falcon.asgi.Response, err
     if known is None:
         log_failure(error, request_id, req.path)
         known = ApiError(500, f"The program failed; its log has the reason under request {request_id}")
-    elif known.status >= 500:
+    elif known.status >= 500 and not said_lately(f"{known.what} {known.reason}"):
         log("error", known.what, request_id=request_id, endpoint=req.path, status=known.status, reason=known.reason)
     write(resp, known, request_id)
+
+
+def said_lately(text: str) -> bool:
+    """Whether the log has this from the last second: a store that is away fails every request, and /metrics counts them all."""
+    now = time.monotonic()
+    if now - _SAID.get(text, -QUIET_SECONDS) < QUIET_SECONDS:
+        return True
+    if len(_SAID) >= MOST_SAID:
+        _SAID.clear()
+    _SAID[text] = now
+    return False
 
 
 def write(resp: falcon.asgi.Response, error: ApiError, request_id: str) -> None:

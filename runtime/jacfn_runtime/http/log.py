@@ -7,6 +7,7 @@ than all the lines that most function services ever write.
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
@@ -56,9 +57,14 @@ class Lines(logging.Handler):
         log(level, record.getMessage(), logger=record.name, traceback=trace)
 
 
-def take_over_logging() -> None:
-    """Warnings that no handler takes come out as lines. A program that sets logging up for itself keeps what it set up."""
+def take_over() -> None:
+    """Warnings that no handler takes come out as lines. A program that sets logging up for itself keeps what it set up.
+
+    What it prints comes out line by line as well: into a pipe, Python would keep it back until there are 8 KiB, or lose it.
+    """
     logging.lastResort = Lines(logging.WARNING)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
 
 
 def log_failure(error: BaseException, request_id: str, endpoint: str) -> None:

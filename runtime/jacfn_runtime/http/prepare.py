@@ -9,7 +9,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from jacfn_runtime.http.log import log, take_over_logging
+from jacfn_runtime.http.log import log, take_over
 from jacfn_runtime.memory.errors import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def prepare(settings: Settings) -> int:
     from jacfn_runtime.memory.graph import Graph
     from jacfn_runtime.program.load import load
 
-    take_over_logging()
+    take_over()
     return asyncio.run(_prepare(load(settings.bundle, settings.loader), Graph.open(settings), settings.run_main))
 
 

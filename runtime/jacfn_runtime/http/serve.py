@@ -24,7 +24,7 @@ import uvicorn.server  # noqa: E402
 import uvloop  # noqa: E402
 
 from jacfn_runtime.http.app import App, make_app  # noqa: E402
-from jacfn_runtime.http.log import log, take_over_logging  # noqa: E402
+from jacfn_runtime.http.log import log, take_over  # noqa: E402
 from jacfn_runtime.http.metrics import Metrics  # noqa: E402
 from jacfn_runtime.http.protocol import Protocol  # noqa: E402
 
@@ -43,7 +43,7 @@ def serve(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT; the exit code. Raises SettingsError and ProgramError for what cannot be served."""
     # As PID 1 a process without a handler would ignore SIGTERM (facts/knative.md B.6), also while it imports.
     signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(0))
-    take_over_logging()
+    take_over()
     metrics = Metrics()
     with bound(settings) as listener:
         program, graph = _opened(settings, metrics)
@@ -87,7 +87,7 @@ async def _until_ended(server: Server, listener: socket.socket, graph: Graph) ->
     try:
         await asyncio.wait_for(graph.close(), LAST_SECONDS)
     except TimeoutError:  # a walker's thread cannot be stopped, and whatever ends in order would wait for it
-        sys.stderr.flush()
+        sys.stdout.flush()
         os._exit(1)
 
 

@@ -73,6 +73,11 @@ def test_anothers_node_an_unknown_node_and_no_node_look_alike(everything: Servic
     assert len({json.dumps(answer.json()["error"]) for answer in answers}) == 1
 
 
+def test_what_a_program_prints_comes_out_at_once(everything: Service) -> None:
+    data(everything.http.post("/function/say", json={"text": "printed right now"}))
+    assert "printed right now" in everything.log
+
+
 # --- who calls
 
 

@@ -54,7 +54,7 @@ def test_what_libraries_log_comes_out_in_the_same_lines(capfd: pytest.CaptureFix
 
 def test_a_program_that_sets_logging_up_keeps_what_it_set_up() -> None:
     code = (
-        "import logging; from jacfn_runtime.http.log import take_over_logging; take_over_logging();"
+        "import logging; from jacfn_runtime.http.log import take_over; take_over();"
         "logging.basicConfig(level='INFO', format='mine %(message)s'); logging.info('hello')"
     )
     assert in_a_process(code).stderr == "mine hello\n"
