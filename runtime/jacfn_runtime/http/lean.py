@@ -9,7 +9,6 @@ versions.
 from __future__ import annotations
 
 import importlib
-import mimetypes
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +20,12 @@ UNUSED: dict[str, tuple[str, ...]] = {
     "http.cookiejar": ("Cookie",),  # falcon._typing; brings urllib.request, http.client and email.*
     "xml.etree.ElementTree": (),  # falcon.http_error, for error bodies in XML
     "uvicorn.main": ("Server", "main", "run"),  # the command line, which brings click
+    "uvicorn._types": (  # for annotations
+        *("ASGI2Application", "ASGI3Application", "ASGIApplication", "ASGIReceiveCallable", "ASGIReceiveEvent"),
+        *("ASGISendCallable", "ASGISendEvent", "Environ", "ExcInfo", "HTTPRequestEvent", "HTTPResponseBodyEvent"),
+        *("HTTPResponseStartEvent", "HTTPScope", "Scope", "StartResponse", "WSGIApp", "WWWScope"),
+    ),
+    "ipaddress": (),  # urllib.parse, for hosts in brackets
     "email.utils": ("formatdate",),  # uvicorn.server, for the Date header: serve.py writes it itself
     "logging.config": (),  # uvicorn.config; brings socketserver
     "configparser": ("RawConfigParser",),  # uvicorn.config
@@ -99,6 +104,8 @@ def own_media_types() -> Iterator[None]:
 
     Afterwards it is as if nobody had asked yet: a program that asks gets the system's table too.
     """
+    import mimetypes  # it brings ipaddress, by way of urllib.parse
+
     if mimetypes.inited:
         yield
         return

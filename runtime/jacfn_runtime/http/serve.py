@@ -41,8 +41,6 @@ INTERRUPTED = 130  # what shells expect after Ctrl+C
 
 def serve(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT; the exit code. Raises SettingsError and ProgramError for what cannot be served."""
-    # As PID 1 a process without a handler would ignore SIGTERM (facts/knative.md B.6), also while it imports.
-    signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(0))
     take_over()
     metrics = Metrics()
     with bound(settings) as listener:
@@ -97,7 +95,7 @@ def configured(app: App, settings: Settings) -> uvicorn.config.Config:
         app,
         http=Protocol,
         ws="none",
-        lifespan="on",
+        lifespan="on" if settings.serves_identity else "off",  # nobody else has anything to close
         interface="asgi3",
         log_config=None,
         log_level="error",

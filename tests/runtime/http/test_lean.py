@@ -23,6 +23,7 @@ LEAN = "import sys; from jacfn_runtime.http import lean; lean.import_server(); "
     [
         *("http.cookiejar", "http.client", "urllib.request", "email.parser", "xml.etree.ElementTree", "click", "logging.config"),
         *("configparser", "socketserver", "typing_extensions", "msgspec.inspect", "uvicorn.main"),
+        *("uvicorn._types", "ipaddress", "email.utils"),
     ],
 )
 def test_falcon_uvicorn_and_msgspec_come_without(name: str) -> None:
@@ -44,6 +45,11 @@ def test_falcon_uvicorn_and_msgspec_come_without(name: str) -> None:
         "import msgspec.inspect; assert msgspec.inspect.type_info(int) is not None",
         "import msgspec; assert msgspec.json.schema(int) == {'type': 'integer'}",
         "import falcon; assert b'<title>' in falcon.HTTPNotFound(title='x')._to_xml()",
+        "import urllib.parse; assert urllib.parse.urlsplit('http://[::1]/').hostname == '::1'",
+        "import ipaddress; assert ipaddress.ip_address('::1').is_loopback",
+        "import email.utils; assert email.utils.formatdate(0, usegmt=True).endswith('GMT')",
+        "from uvicorn._types import ASGIApplication; assert ASGIApplication is not None",
+        "from uvicorn.lifespan.on import LifespanOn",
         "import urllib.request, email.parser, http.client, click",
     ],
 )
