@@ -48,10 +48,13 @@ class _StandIn(ModuleType):
 
 
 @contextmanager
-def stand_ins(unused: Mapping[str, Collection[str]], absent: Collection[str]) -> Iterator[None]:
+def stand_ins(unused: Mapping[str, Collection[str]] = UNUSED, absent: Collection[str] = ABSENT) -> Iterator[None]:
     """Inside, importing a module of `unused` gives a stand-in, and one of `absent` fails. What is imported already stays."""
     put: dict[str, ModuleType | None] = {}
     for name, names in unused.items():
+        package = name.rpartition(".")[0]
+        if package.partition(".")[0] in sys.stdlib_module_names:
+            importlib.import_module(package)  # `import a.b.c as d` asks a for its b
         if name not in sys.modules:
             put[name] = _StandIn(name)
             vars(put[name]).update(dict.fromkeys(names))
@@ -67,8 +70,6 @@ def stand_ins(unused: Mapping[str, Collection[str]], absent: Collection[str]) ->
 
 def import_server() -> None:
     """Import falcon, uvicorn and msgspec, the lean way."""
-    for package in ("email", "xml.etree"):  # `import a.b.c as d` asks a for its b
-        importlib.import_module(package)
     with stand_ins(UNUSED, ABSENT):
         for name in ("msgspec", "falcon.asgi", "uvicorn.server", "uvicorn.protocols.http.httptools_impl"):
             importlib.import_module(name)
