@@ -163,6 +163,13 @@ def test_a_service_is_ready_only_as_it_is_now() -> None:
     assert not explain.service_ready({"metadata": {"generation": 1}})
 
 
+def test_a_service_was_never_ready_if_it_is_given_up_and_no_revision_was() -> None:
+    given_up = ("Ready", "False", "")
+    assert explain.never_ready(knative(given_up, ready=""))
+    assert not explain.never_ready(knative(given_up, ready="s-00001"))
+    assert not explain.never_ready(knative(("Ready", "Unknown", ""), ready=""))
+
+
 @pytest.mark.parametrize(
     ("message", "advice", "room"),
     [

@@ -12,14 +12,14 @@ from jacfn_knative.cluster import live
 from jacfn_knative.cluster.addresses import Address, Row, front_addresses, notes, service_rows
 from jacfn_knative.cluster.connection import Cluster
 from jacfn_knative.cluster.destroy import wait_until_gone
-from jacfn_knative.cluster.explain import hangs
+from jacfn_knative.cluster.explain import hangs, never_ready
 from jacfn_knative.cluster.parallel import each
 from jacfn_knative.cluster.prepare import Prepared, prepare
 from jacfn_knative.cluster.watch import JOB_LABEL, Watch
 from jacfn_knative.errors import DeployFailed, KnativeError
 from jacfn_knative.manifests import Object
 from jacfn_knative.manifests.context import COMPONENT_LABEL
-from jacfn_knative.manifests.kinds import PHASES, kind_of, phase, reference
+from jacfn_knative.manifests.kinds import KNATIVE_SERVICE, PHASES, kind_of, phase, reference
 from jacfn_knative.plan import Change
 from jacfn_knative.report import Event, Report, silent
 
@@ -124,19 +124,23 @@ def _has_node_port(item: Object) -> bool:
 
 
 def _afresh(cluster: Cluster, app: App, changes: Sequence[Change], report: Report) -> list[Change]:
-    """Give what an earlier deploy left broken another try; returns the changes, a kept Job that hangs replaced.
+    """Give what an earlier deploy left broken another try; returns the changes, what is kept and hangs replaced.
 
-    A kubelet that backs off from a pull or a crash waits up to five minutes; whoever deploys again has mended something.
+    A kubelet that backs off from a pull or a crash waits up to five minutes, and a Knative Service that was never ready may stay
+    so for good (facts/knative-1.15.md 2); whoever deploys again has mended something.
     """
     broken = [pod for pod in live.pods(cluster, app.namespace, app.name) if hangs(pod)]
-    jobs = {pod["metadata"]["labels"].get(JOB_LABEL) for pod in broken}
     for pod in broken:
         if JOB_LABEL not in pod["metadata"]["labels"]:
             cluster.delete(live.POD, app.namespace, pod["metadata"]["name"])
             report(Event("delete", f"Pod/{pod['metadata']['name']}", "it hangs; a new one tries again"))
+    again = {f"Job/{pod['metadata']['labels'].get(JOB_LABEL)}" for pod in broken}
+    if any(kind_of(change.item) == KNATIVE_SERVICE for change in changes):
+        services = cluster.list(KNATIVE_SERVICE, app.namespace, live.selector(app.name))
+        again |= {reference(item) for item in services if never_ready(item)}
     return [
         replace(change, action="replace", reasons=("it hangs",))
-        if change.action == "keep" and change.item["kind"] == "Job" and change.item["metadata"]["name"] in jobs
+        if change.action == "keep" and change.reference in again
         else change
         for change in changes
     ]

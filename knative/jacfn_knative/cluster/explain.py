@@ -90,6 +90,11 @@ def service_ready(service: Object) -> bool:
     return _current(service) and condition(service, "Ready") == "True" and latest == status.get("latestReadyRevisionName")
 
 
+def never_ready(service: Object) -> bool:
+    """Whether Knative has given up a service of which no revision was ever ready: it serves nobody."""
+    return condition(service, "Ready") == "False" and not service["status"].get("latestReadyRevisionName")
+
+
 def service_problem(service: Object) -> Problem | None:
     """What Knative says about a service that it has given up, cause first; None while it has not."""
     if not _current(service) or condition(service, "Ready") != "False":

@@ -109,8 +109,9 @@ class Watch:
         if change.action != "keep" or explain.condition(item, "Ready") != "False":
             return False
         # Unchanged, and it was ready once: up to Knative 1.15.2 a crash, or a node's restart, is held against it for ever.
-        latest = item["status"].get("latestCreatedRevisionName", "")
-        if not explain.revision_crashed(self.cluster.get(REVISION, self.namespace, latest)):
+        latest = item["status"].get("latestReadyRevisionName", "")
+        crashed = latest == item["status"].get("latestCreatedRevisionName") and "url" in item["status"]
+        if not (crashed and explain.revision_crashed(self.cluster.get(REVISION, self.namespace, latest))):
             return False
         heal = f"kubectl delete deployment {latest}-deployment -n {self.namespace}"
         text = f"Knative holds an old crash of {latest} against it, it may well serve; to clear that: {heal}"

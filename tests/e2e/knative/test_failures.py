@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from e2e.knative.conftest import TWO_ENDPOINTS, Room
-from jacfn_knative.app import App, DataServices, Image, Resources
+from jacfn_knative.app import App, AppEndpoint, DataServices, Image, Resources
 from jacfn_knative.errors import DeployFailed, ForeignObject, KnativeError, PortTaken, Refused, Rejected
 
 MakeApp = Callable[..., App]
@@ -61,9 +61,11 @@ def test_seeds_that_raise_stop_the_deploy_with_file_and_line(room: Room, app: Ma
 
 def test_a_process_that_ends_at_its_start_shows_its_last_lines(room: Room, app: MakeApp) -> None:
     good = app(name="crash")
-    # The init Job takes the bundle; the functions are told to load it from a folder that is not there.
-    error = failure(room, replace(good, env={"JACFN_LOADER": "no-such-loader"}), within=90)
-    assert "JACFN_LOADER" in error.evidence, str(error)
+    ghost = replace(good, endpoints=(*good.endpoints, AppEndpoint(id="walker/ghost")))  # the bundle has no such endpoint
+    error = failure(room, ghost, within=90)
+    assert isinstance(error, DeployFailed)
+    assert "walker/ghost does not become ready" in error.what
+    assert "exit code" in error.evidence and "ghost" in error.evidence.partition("exit code")[2]
 
 
 def test_a_quota_that_does_not_admit_the_pods(room: Room, app: MakeApp, namespace: str) -> None:
