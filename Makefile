@@ -39,7 +39,7 @@ format: setup      ## rewrite what `check` would complain about
 	@$(BIN)/ruff format --quiet .
 
 e2e: setup         ## the slow evidence: four homes, a real cluster (../shared/cluster)
-	@$(BIN)/pytest -n 0 --override-ini addopts="" -q --strict-markers --import-mode=importlib --timeout 1200 $(E2E)
+	@$(BIN)/pytest -n 0 --override-ini addopts="" -q --strict-markers --import-mode=importlib -p no:randomly --timeout 1200 $(E2E)
 
 bench: setup       ## tables and JSON under .bench/; budgets of the design fail it
 	@$(BIN)/python -m tests.bench

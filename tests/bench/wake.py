@@ -130,8 +130,9 @@ def deployed(cluster: Cluster, image: str) -> Iterator[tuple[str, dict[str, tupl
 
 
 def awake(cluster: Cluster, namespace: str, service: str) -> bool:
-    """Whether the service has any pod, ending ones included."""
-    return bool(cluster.get("pods", namespace, f"serving.knative.dev/service={service}"))
+    """Whether the service has a pod that is not on its way out: draining takes queue-proxy half a minute and serves nobody."""
+    pods = cluster.get("pods", namespace, f"serving.knative.dev/service={service}")
+    return any("deletionTimestamp" not in pod["metadata"] for pod in pods)
 
 
 def wake(cluster: Cluster, host: str, path: str) -> tuple[float, float]:

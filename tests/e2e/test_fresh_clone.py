@@ -7,12 +7,16 @@ import subprocess
 import time
 from pathlib import Path
 
-from e2e.homes import ROOT
+from e2e.homes import BIN, ROOT
 
 
 def test_make_demo_works_from_a_fresh_clone(tmp_path: Path) -> None:
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(tmp_path / "jacfn")], check=True)
-    env = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    # The machine's own settings (certificates, mirrors) stay; nothing of this checkout's environment does.
+    path = ":".join(folder for folder in os.environ["PATH"].split(":") if folder != str(BIN))
+    env = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "MAKEFLAGS", "MAKELEVEL")} | {
+        "PATH": path
+    }
     setup = subprocess.run(
         ["make", "setup"], cwd=tmp_path / "jacfn", env=env, capture_output=True, text=True, timeout=600, check=False
     )
