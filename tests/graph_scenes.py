@@ -1,6 +1,6 @@
-"""Runs the scenes of scenes.jac through a graph, or through plain jaclang in memory.
+"""Runs the scenes of scenes.jac and journeys.jac through a graph, or through plain jaclang in memory.
 
-As a script, through a graph and to JSON: python graph_scenes.py BUNDLE LOADER DATABASE
+As a script, through a graph and to JSON: python graph_scenes.py PROGRAM BUNDLE LOADER DATABASE
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from jacfn_runtime.memory.store import Store
 from jacfn_runtime.program.load import Program, load
 
 ROOT = "a" * 32
-SCENES: tuple[tuple[str, dict[str, Any]], ...] = (
+Scenes = tuple[tuple[str, dict[str, Any]], ...]
+_SCENES: Scenes = (
     *((f"walker/{name}", {}) for name in ("build", "directions", "filters", "edges_seen", "tour", "tour_first", "stop_early")),
     *((f"walker/{name}", {}) for name in ("over_edges", "greeter", "nested", "change", "look", "ids", "loops", "directions")),
     ("function/total", {"names": ["alice", "bob"]}),
@@ -32,6 +33,13 @@ SCENES: tuple[tuple[str, dict[str, Any]], ...] = (
     *((f"walker/{name}", {}) for name in ("rewire", "islands", "cut_edge", "directions", "cut_node", "after_cut", "edges_seen")),
     *((f"walker/{name}", {}) for name in ("keep", "kept", "retain", "retained")),
 )
+_JOURNEYS: Scenes = (
+    *((f"walker/{name}", {}) for name in ("tracer", "make_chain", "tracer", "edges_typed", "tracer", "cross", "edge_visit")),
+    ("function/runit", {}),
+    ("function/manual", {}),
+    *((f"walker/{name}", {}) for name in ("del_many", "tracer", "del_edges_between", "tracer")),
+)
+SCENES: dict[str, Scenes] = {"scenes": _SCENES, "journeys": _JOURNEYS}
 """In order: later scenes see what earlier ones left."""
 
 Answer = tuple[Any, Any]
@@ -44,15 +52,15 @@ def masked(value: Any) -> Any:
     return [masked(item) for item in value] if isinstance(value, list) else value
 
 
-async def through_a_graph(program: Program, store: Store) -> list[Answer]:
+async def through_a_graph(program: Program, scenes: Scenes, store: Store) -> list[Answer]:
     """Every scene as a unit of work of its own, each from an empty memory."""
     graph = Graph(store)
     try:
         await graph.prepare()
         await graph.create_root(ROOT)
-        targets = [program.target(endpoint) for endpoint, _ in SCENES]
+        targets = [program.target(endpoint) for endpoint, _ in scenes]
         answers = []
-        for (endpoint, arguments), target in zip(SCENES, targets, strict=True):
+        for (endpoint, arguments), target in zip(scenes, targets, strict=True):
             kind = "walker" if endpoint.startswith("walker") else "function"
             outcome = await graph.run(Work(kind, target, arguments, ROOT))
             answers.append((masked(outcome.result), masked(outcome.reports)))
@@ -61,7 +69,7 @@ async def through_a_graph(program: Program, store: Store) -> list[Answer]:
         await graph.close()
 
 
-async def through_plain_jaclang(program: Program) -> list[Answer]:
+async def through_plain_jaclang(program: Program, scenes: Scenes) -> list[Answer]:
     """Every scene in one memory that jaclang keeps, without any store."""
     import jaclang.jac0core.runtime as runtime
     from jaclang.runtimelib.context import CallState
@@ -69,10 +77,10 @@ async def through_plain_jaclang(program: Program) -> list[Answer]:
     from jacfn_runtime.memory.adapter.answer import answer
     from jacfn_runtime.program.scratch import scratch_context
 
-    targets = [program.target(endpoint) for endpoint, _ in SCENES]
+    targets = [program.target(endpoint) for endpoint, _ in scenes]
     answers = []
     with scratch_context(runtime):
-        for (endpoint, arguments), target in zip(SCENES, targets, strict=True):
+        for (endpoint, arguments), target in zip(scenes, targets, strict=True):
             state = CallState()
             state.reports = Queue()
             runtime.JacRuntime.get_context().call_state.set(state)
@@ -88,8 +96,8 @@ async def through_plain_jaclang(program: Program) -> list[Answer]:
 
 
 if __name__ == "__main__":
-    bundle, loader, database = sys.argv[1:]
+    name, bundle, loader, database = sys.argv[1:]
     loaded = load(Path(bundle), "slim" if loader == "slim" else "full")
-    found = asyncio.run(through_a_graph(loaded, SqliteStore(Path(database))))
+    found = asyncio.run(through_a_graph(loaded, SCENES[name], SqliteStore(Path(database))))
     compilers = [name for name in sys.modules if name.startswith("jaclang.compiler") or name == "jaclang.jac0core.compiler"]
     print(json.dumps({"answers": found, "compilers": compilers}))
