@@ -48,10 +48,13 @@ def describe(settings: Settings, catalog: Catalog, bundle: knative.Bundle, image
         sso=knative.Sso(
             host=settings.sso.host,
             clients={
-                name: knative.SsoClient(client_id=provider.client_id, client_secret=provider.client_secret)
+                name: knative.SsoClient(
+                    client_id=provider.client_id, client_secret=provider.client_secret, issuer=provider.issuer
+                )
                 for name, provider in settings.sso_providers.items()
                 if provider.client_id
             },
+            redirects=tuple(url.strip() for url in settings.sso.redirects.split(",") if url.strip()),
         ),
         node_port=kubernetes.node_port,
         container_port=kubernetes.container_port,
@@ -101,11 +104,11 @@ def _data(settings: Settings) -> knative.DataServices:
 
 
 def _resources(settings: Settings) -> knative.Resources:
-    """A limit without a request is the request too, as Kubernetes has it: a default could be above the limit."""
-    kubernetes, default = settings.kubernetes, knative.Resources()
+    """What was asked for; where nothing was, the manifests choose a request that is not above the limit."""
+    kubernetes = settings.kubernetes
     return knative.Resources(
-        cpu_request=kubernetes.cpu_request or kubernetes.cpu_limit or default.cpu_request,
+        cpu_request=kubernetes.cpu_request or "",
         cpu_limit=kubernetes.cpu_limit or "",
-        memory_request=kubernetes.memory_request or kubernetes.memory_limit or default.memory_request,
+        memory_request=kubernetes.memory_request or "",
         memory_limit=kubernetes.memory_limit or "",
     )

@@ -25,11 +25,13 @@ def environment(settings: Settings, bundle: Path, session: str, run_main: bool) 
         "JWT_ALGORITHM": jwt.algorithm,
         "JWT_EXP_DELTA_DAYS": f"{jwt.exp_delta_days:g}",
         "SSO_HOST": settings.sso.host,
+        "SSO_REDIRECTS": settings.sso.redirects,
     }
     for name, provider in settings.sso_providers.items():
         if provider.client_id:
             values[f"SSO_{name.upper()}_CLIENT_ID"] = provider.client_id
             values[f"SSO_{name.upper()}_CLIENT_SECRET"] = provider.client_secret
+            values[f"SSO_{name.upper()}_ISSUER"] = provider.issuer
     return {**settings.env, **settings.secret_env, **values}
 
 

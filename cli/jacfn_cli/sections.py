@@ -85,12 +85,14 @@ class SsoProvider(Section, frozen=True):
 
     client_id: Annotated[str, Env("SSO_{name}_CLIENT_ID")] = ""
     client_secret: Annotated[str, Env("SSO_{name}_CLIENT_SECRET"), SECRET] = ""
+    issuer: Annotated[str, Env("SSO_{name}_ISSUER")] = ""
 
 
 class Sso(Section, frozen=True):
     """[plugins.scale.sso]; its tables are in `Settings.sso_providers`."""
 
     host: Annotated[str, Env("SSO_HOST")] = ""
+    redirects: Annotated[str, Env("SSO_REDIRECTS")] = ""
 
 
 class Database(Section, frozen=True):

@@ -74,10 +74,17 @@ def test_mongodb_switched_off_without_a_uri_is_refused(tmp_path: Path) -> None:
     assert (given.data.provisions_mongodb, given.data.mongodb_uri, given.data.has_redis) == (False, "mongodb://db/x", False)
 
 
-def test_a_limit_without_a_request_is_the_request_too(tmp_path: Path) -> None:
+def test_a_limit_without_a_request_leaves_the_request_to_the_manifests(tmp_path: Path) -> None:
     found = app(tmp_path, env={"K8s_CPU_LIMIT": "50m", "K8s_MEMORY_REQUEST": "128Mi", "K8s_MEMORY_LIMIT": "512Mi"}).resources
-    assert (found.cpu_request, found.cpu_limit) == ("50m", "50m")
+    assert (found.cpu_request, found.cpu_limit) == ("", "50m")
     assert (found.memory_request, found.memory_limit) == ("128Mi", "512Mi")
+
+
+def test_an_openid_provider_by_issuer_and_the_allowed_redirects_reach_the_app(tmp_path: Path) -> None:
+    env = {"SSO_ACME_CLIENT_ID": "id", "SSO_ACME_CLIENT_SECRET": "hush", "SSO_ACME_ISSUER": "https://id.acme.example"}
+    found = app(tmp_path, env=env | {"SSO_REDIRECTS": "https://a.example/in, https://b.example/in"}).sso
+    assert found.clients["acme"].issuer == "https://id.acme.example"
+    assert found.redirects == ("https://a.example/in", "https://b.example/in")
 
 
 def test_single_sign_on_reaches_the_app_by_platform(tmp_path: Path) -> None:
