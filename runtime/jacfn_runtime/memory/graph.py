@@ -12,8 +12,9 @@ import datetime
 import random
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
 
 from jacfn_runtime.memory.errors import Conflict, UnknownCaller
 from jacfn_runtime.memory.roots import GUEST_ROOT, SYSTEM_ROOT
@@ -37,8 +38,7 @@ THREADS = 32  # sync walkers at once; they mostly wait for stores, and one that 
 ROOT_TYPE = "jac.Root"
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(msgspec.Struct, frozen=True):
     """One unit of work: what to run, as whom, and where."""
 
     kind: Literal["walker", "function"]
@@ -49,16 +49,14 @@ class Work:
     isolation: Isolation = "serializable"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """What a unit of work answers, as JSON-able builtins. Its effects have run."""
 
     result: Any
     reports: list[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Inspection:
+class Inspection(msgspec.Struct, frozen=True):
     """What the store holds, for people: documents by type, and edges that lead nowhere."""
 
     counts: Mapping[str, int]

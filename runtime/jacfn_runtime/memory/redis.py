@@ -34,7 +34,8 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from jacfn_runtime.memory.errors import Conflict, StoreError, StoreRefused
 from jacfn_runtime.memory.redis_copies import changed_names, from_copies, name_of, to_copy

@@ -11,10 +11,10 @@ import copy
 import inspect
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, NoReturn
 from uuid import UUID
 
+import msgspec
 from jaclang.jac0core.osp_kernel_sv import isolate_request_walk_stack
 from jaclang.jac0core.runtime import JacRuntime
 
@@ -30,8 +30,7 @@ _NOBODY = "f" * 32  # asked for in place of a missing node's owner, so that miss
 _SCALARS = (str, int, float, bool, type(None))
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """What an attempt runs: a walker class with its fields, or a function with its arguments."""
 
     kind: Literal["walker", "function"]

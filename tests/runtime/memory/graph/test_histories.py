@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import random
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from histories import Unit, anomaly
@@ -94,8 +94,8 @@ class Careless:
         reader = self._store.reader(fresh=True)
         found = reader.nodes([update.id for update in changes.updated_nodes])
         reader.close()
-        updates = tuple(dataclasses.replace(each, version=found[each.id].version) for each in changes.updated_nodes)
-        self._store.commit(dataclasses.replace(changes, updated_nodes=updates), guard=False)
+        updates = tuple(msgspec.structs.replace(each, version=found[each.id].version) for each in changes.updated_nodes)
+        self._store.commit(msgspec.structs.replace(changes, updated_nodes=updates), guard=False)
 
 
 @pytest.fixture
