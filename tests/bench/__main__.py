@@ -10,7 +10,7 @@ import sys
 
 from tests.bench.table import save, show
 
-BENCHES = ("start", "requests", "stores", "commands", "wake")
+BENCHES = ("start", "requests", "roundtrips", "stores", "commands", "wake")
 
 
 def main(names: list[str]) -> int:
