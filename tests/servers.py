@@ -66,9 +66,11 @@ class Server:
         self.process = None
 
     def pause(self) -> None:
-        """Freeze the process: connections hang instead of being refused."""
+        """Freeze the process: connections hang instead of being refused. Returns when each of its threads has stopped."""
         assert self.process is not None
         os.killpg(self.process.pid, signal.SIGSTOP)
+        # The kernel says so only when the last thread has; until then one of them may still answer.
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
 
     def resume(self) -> None:
         assert self.process is not None

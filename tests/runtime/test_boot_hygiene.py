@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +45,7 @@ runpy.run_module("jacfn_runtime", run_name="__main__", alter_sys=True)
 
 
 @pytest.fixture
-def notes(shop: Path, tmp_path: Path, mongodb: servers.Server, redis: servers.Server) -> Iterator[list[list[str]]]:
+def notes(shop: Path, tmp_path: Path, mongodb: servers.Server, redis: servers.Server) -> list[list[str]]:
     """What a function service with both stores did from its start to its first answer."""
     build_bundle(shop, tmp_path / "bundle")
     port = servers.free_port()
@@ -61,15 +60,22 @@ def notes(shop: Path, tmp_path: Path, mongodb: servers.Server, redis: servers.Se
         "JWT_SECRET": "0123456789abcdef0123456789abcdef",
         "HOME": "/nonexistent",
     }
-    with (tmp_path / "process.log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, "-c", WATCHED], env=env, cwd="/", stdout=log, stderr=log)
+    # An image has its bytecode; a checkout that never ran has none yet: a first start, not watched, leaves it.
+    answer_once([sys.executable, "-m", "jacfn_runtime"], env, port, tmp_path / "first.log")
+    answer_once([sys.executable, "-c", WATCHED], env, port, tmp_path / "watched.log")
+    allowed = {str(mongodb.port), str(redis.port)}
+    lines: list[Any] = [json.loads(line) for line in (tmp_path / "audit.log").read_text().splitlines()]
+    return [line for line in lines if not (line[0] == "connect" and any(port in line[1] for port in allowed))]
+
+
+def answer_once(command: list[str], env: dict[str, str], port: int, log: Path) -> None:
+    """Start a function service, have one request answered with 200, and end it."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, env=env, cwd="/", stdout=output, stderr=output)
     try:
         servers.wait_for_port(port, process)
         answer = httpx.post(f"http://127.0.0.1:{port}/walker/get_items", json={}, timeout=30)
-        assert answer.status_code == 200, (tmp_path / "process.log").read_text()
-        allowed = {str(mongodb.port), str(redis.port)}
-        lines: list[Any] = [json.loads(line) for line in (tmp_path / "audit.log").read_text().splitlines()]
-        yield [line for line in lines if not (line[0] == "connect" and any(port in line[1] for port in allowed))]
+        assert answer.status_code == 200, log.read_text()
     finally:
         process.terminate()
         process.wait(30)
