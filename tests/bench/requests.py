@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+from tests.bench.start import resident_mebibytes
 from tests.bench.table import Row
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -53,11 +54,6 @@ def cpu_seconds(pid: int) -> float:
     """User and system time that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICK
-
-
-def resident_mebibytes(pid: int) -> float:
-    """Resident set of a process."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / 2**20
 
 
 def cost(pid: int, once: Callable[[], None], requests: int = REQUESTS) -> float:
