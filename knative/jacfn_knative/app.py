@@ -25,6 +25,8 @@ RESERVED_ENV = (
     "JWT_ALGORITHM", "JWT_EXP_DELTA_DAYS",
     "JACFN_SERVE", "JACFN_BUNDLE", "JACFN_APP", "JACFN_HOST", "JACFN_ROUTES", "JACFN_ISOLATION", "JACFN_MAIN",
 )  # fmt: skip
+MOST_PODS = 10
+"""Of one service, where nothing is said: unbounded consumption is nobody's wish."""
 BUNDLE_FOLDER = "/bundle"
 """Where a bundle that travels in ConfigMaps is mounted."""
 
@@ -37,8 +39,8 @@ class Knobs:
     """How one function service scales: `[plugins.scale.functions.<name>]` over `[plugins.scale.knative]`."""
 
     min_scale: int = 0
-    max_scale: int = 10
-    """Pods at most; a limit is always set, because unbounded consumption is nobody's wish. 0 lifts it."""
+    max_scale: int | None = None
+    """Pods at most; 0 is no limit, None is `MOST_PODS`, or `min_scale` where that is more."""
     target: float = 80
     """Requests at once in one pod before another one starts."""
     window: int | None = None
@@ -59,8 +61,8 @@ class Knobs:
 
     def __post_init__(self) -> None:
         _within("min_scale", self.min_scale, 0, 1000)
-        _within("max_scale", self.max_scale, 0, 10_000)
-        if self.max_scale and self.max_scale < self.min_scale:
+        _within("max_scale", self.most, 0, 10_000)
+        if self.most and self.most < self.min_scale:
             raise InvalidApp(f"max_scale = {self.max_scale} is below min_scale = {self.min_scale}")
         if not 0.01 <= self.target <= 100_000:
             raise InvalidApp(f"target = {self.target} is not between 0.01 and 100000")
@@ -72,6 +74,11 @@ class Knobs:
         _quantity("memory", self.memory)
         if self.isolation not in ("serializable", "snapshot"):
             raise InvalidApp(f"isolation = {self.isolation!r} is neither serializable nor snapshot")
+
+    @property
+    def most(self) -> int:
+        """Pods at most; 0 is no limit."""
+        return max(MOST_PODS, self.min_scale) if self.max_scale is None else self.max_scale
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,6 +46,11 @@ def test_it_sleeps_by_default_and_never_grows_without_bound() -> None:
     assert "autoscaling.knative.dev/window" not in annotations
 
 
+def test_who_wants_more_pods_at_least_gets_as_many_at_most() -> None:
+    annotations = template(app=with_knobs(SHOP, "walker/get_items", min_scale=20))["metadata"]["annotations"]
+    assert annotations["autoscaling.knative.dev/max-scale"] == "20"
+
+
 def test_knobs_become_annotations_of_the_template() -> None:
     app = with_knobs(
         SHOP, "walker/get_items", min_scale=1, max_scale=3, target=12.5, window=30, retention=60, cpu="250m", memory="96Mi"

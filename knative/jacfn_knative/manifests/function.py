@@ -50,7 +50,7 @@ def autoscaling(knobs: Knobs) -> dict[str, str]:
     prefix = "autoscaling.knative.dev"
     found = {
         f"{prefix}/min-scale": str(knobs.min_scale),
-        f"{prefix}/max-scale": str(knobs.max_scale),
+        f"{prefix}/max-scale": str(knobs.most),
         f"{prefix}/target": f"{knobs.target:g}",
         "serving.knative.dev/progress-deadline": PROGRESS_DEADLINE,
     }

@@ -24,7 +24,7 @@ def objects(context: Context) -> list[Object]:
         "labels": context.labels("gateway"),
         "annotations": context.fingerprint("mongodb", "redis", "jwt", "env", "sso"),
     }
-    knobs = Knobs(min_scale=app.gateway_min_scale, max_scale=max(10, app.gateway_min_scale), target=100)
+    knobs = Knobs(min_scale=app.gateway_min_scale, target=100)
     # It waits for the function services, so it may take as long as the slowest of them.
     timeout = max(300, *(service.knobs.timeout for service in context.services))
     service = knative_service(
