@@ -1,6 +1,7 @@
-"""uvicorn's HTTP protocol, with a bound on the header and our envelope for what is no HTTP.
+"""uvicorn's HTTP protocol, with a bound on the header and the trailer, and our envelope for what is no HTTP.
 
-httptools collects a header for as long as one keeps coming; proxies in front bound that, but a port of a laptop has none.
+httptools collects header lines for as long as they keep coming, after the last chunk of a body too; proxies in front bound that,
+but a port of a laptop has none.
 """
 
 from __future__ import annotations
@@ -22,26 +23,35 @@ class Protocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._in_header = True
-        self._header_bytes = 0
+        self._around_body = 0  # bytes since the last that began a header, ended one or belonged to a body
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the peer."""
-        if self._in_header:
-            self._header_bytes += len(data)
+        self._around_body += len(data)
         super().data_received(data)
-        if self._in_header and self._header_bytes > HEADER_LIMIT and not self.transport.is_closing():
-            self._refuse(431, f"The header is larger than {HEADER_LIMIT} bytes")
+        if self._around_body > HEADER_LIMIT and not self.transport.is_closing():
+            if self._in_header:
+                self._refuse(431, f"The header is larger than {HEADER_LIMIT} bytes")
+            else:  # an endless trailer, or its like: the request has begun, and may have its answer already
+                self.transport.close()
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""
         self._in_header = True
-        self._header_bytes = 0
+        self._around_body = 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """The header is whole."""
+        """The header is whole. What uvicorn adds to its list from here on is the trailer, which says nothing about the caller."""
         self._in_header = False
+        self._around_body = 0
         super().on_headers_complete()
+        self.headers = []
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        self._around_body = 0
+        super().on_body(body)
 
     def send_400_response(self, msg: str) -> None:
         """Answer to what is no HTTP."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 
 import pytest
 
 from services import Service
+
+CHUNKED = b"POST /walker/echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 def exchange(service: Service, sent: bytes) -> bytes:
@@ -62,10 +65,39 @@ def test_an_endless_header_is_cut_off(everything: Service) -> None:
     assert everything.http.get("/healthz/live").status_code == 200
 
 
+def test_an_endless_trailer_is_cut_off(everything: Service) -> None:
+    """As one line and as many: httptools keeps the first, uvicorn the second."""
+    for trailer in (b"X-Long: " + b"a" * 4_000_000, b"X-Short: a\r\n" * 400_000):
+        with socket.create_connection(("127.0.0.1", everything.port)) as connection:
+            connection.sendall(CHUNKED + b"2\r\n{}\r\n0\r\n")
+            with pytest.raises((BrokenPipeError, ConnectionResetError)):
+                for _ in range(20):  # more than the buffers of both sides hold
+                    connection.sendall(trailer)
+    assert everything.http.get("/healthz/live").status_code == 200
+
+
+def test_a_trailer_is_no_header(everything: Service) -> None:
+    sent = CHUNKED + b"2\r\n{}\r\n0\r\nAuthorization: Bearer nonsense\r\nX-Request-Id: trailed\r\n\r\n"
+    answer = exchange(everything, sent)
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert b"trailed" not in answer
+
+
+def test_large_bodies_in_many_small_chunks_arrive(everything: Service) -> None:
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in (b'{"text":"', *[b"a" * 10] * 20_000, b'"}'))
+    assert exchange(everything, CHUNKED + chunks + b"0\r\n\r\n").startswith(b"HTTP/1.1 200 OK")
+
+
 def test_a_body_that_breaks_off_runs_nothing(everything: Service) -> None:
-    before = everything.http.post("/walker/echo").status_code
-    assert exchange(everything, b"POST /walker/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n") == b""
-    assert before == everything.http.post("/walker/echo").status_code == 200
+    def runs() -> list[str]:
+        return re.findall(r'endpoint="walker/echo",status="200"} (.*)', everything.http.get("/metrics").text)
+
+    everything.http.post("/walker/echo")
+    before = runs()
+    for head in (b"POST /walker/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n", CHUNKED):
+        for sent in (b"", b" ", b"5\r\n "):
+            assert b"200 OK" not in exchange(everything, head + sent)
+    assert before and runs() == before
 
 
 def test_two_requests_in_one_packet_get_two_answers(everything: Service) -> None:
