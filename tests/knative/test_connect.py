@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from jacfn_knative.cluster import connect
+from jacfn_knative.cluster import connect, connection
 from jacfn_knative.cluster.connection import Cluster, path_of
 from jacfn_knative.cluster.discover import discover
 from jacfn_knative.cluster.parallel import each
@@ -101,8 +101,18 @@ def test_no_kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "--target local" in refused.value.next_step
 
 
-def test_a_kubeconfig_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "kubeconfig").write_text("{}")
+def test_a_context_is_never_taken_for_the_cluster_that_this_runs_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "token").write_text("t")
+    monkeypatch.setattr(connection, "TOKEN_FILE", str(tmp_path / "token"))
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    with pytest.raises(NoCluster, match="no context 'prod'"):
+        connect("prod")
+
+
+@pytest.mark.parametrize("text", [b"{}", b"{[ :", b"\xff\xfe", b"hello"])
+def test_a_kubeconfig_that_is_none(text: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "kubeconfig").write_bytes(text)
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
     with pytest.raises(NoCluster, match="cannot be used"):
         connect()
@@ -174,6 +184,14 @@ def test_a_refused_apply_is_not_sent_again_and_is_named_by_the_object(api: Any, 
     with pytest.raises(Rejected, match="Secret/a") as refused:
         cluster.apply(item)
     assert refused.value.evidence == "Invalid value"
+    assert len([seen for seen in api.seen if seen[0] == "PATCH"]) == 1
+
+
+def test_an_apply_that_is_not_allowed_is_not_sent_again(api: Any, cluster: Cluster) -> None:
+    path = "/api/v1/namespaces/n/secrets/s"
+    api.table[f"PATCH {path}"] = (403, {"message": 'secrets "s" is forbidden: User "u" cannot patch resource "secrets"'})
+    with pytest.raises(NotAllowed):
+        cluster.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "n"}})
     assert len([seen for seen in api.seen if seen[0] == "PATCH"]) == 1
 
 

@@ -115,8 +115,8 @@ class Cluster:
             except Rejected as error:
                 if error.status != 429 or pause is None:
                     raise named(error, item) from None
-            except ClusterError:
-                if pause is None:
+            except ClusterError as error:
+                if pause is None or isinstance(error, NotAllowed):
                     raise
             time.sleep(pause)
         raise AssertionError("unreachable")
@@ -190,13 +190,19 @@ def connect(context: str | None = None) -> Cluster:
     configuration = Configuration()
     if _kubeconfig():
         name = _load(configuration, context)
+    elif context:
+        raise NoCluster(
+            f"There is no kubeconfig, so there is no context {context!r}",
+            evidence=f"looked at {_places()}",
+            next_step="Set KUBECONFIG; without --context it is the cluster that this runs in, if it does.",
+        )
     elif os.environ.get("KUBERNETES_SERVICE_HOST") and Path(TOKEN_FILE).is_file():
         load_incluster_config(client_configuration=configuration)
         name = "in-cluster"
     else:
         raise NoCluster(
             "There is no kubeconfig, so there is no cluster to deploy to",
-            evidence=f"looked at {os.environ.get('KUBECONFIG') or '~/.kube/config'}",
+            evidence=f"looked at {_places()}",
             next_step="Set KUBECONFIG, or start a cluster (minikube start), or use --target local: it needs none.",
         )
     configuration.retries = False  # ours know what may be sent twice
@@ -243,6 +249,7 @@ def unreachable(server: str, error: Exception) -> NoCluster:
 
 def _load(configuration: Any, context: str | None) -> str:
     from kubernetes.config import ConfigException, list_kube_config_contexts, load_kube_config
+    from yaml import YAMLError
 
     try:
         contexts, current = list_kube_config_contexts(config_file=_kubeconfig())
@@ -254,7 +261,7 @@ def _load(configuration: Any, context: str | None) -> str:
                 next_step="Choose one of them with --context.",
             )
         load_kube_config(config_file=_kubeconfig(), context=context, client_configuration=configuration)
-    except (ConfigException, KeyError, TypeError) as error:
+    except (ConfigException, YAMLError, UnicodeDecodeError, KeyError, TypeError) as error:
         raise NoCluster(
             "The kubeconfig cannot be used", evidence=str(error), next_step="Check it with `kubectl config view`."
         ) from None
@@ -265,6 +272,10 @@ def _kubeconfig() -> str:
     """KUBECONFIG (one path or several), else the usual place, or "". The package would read it at its import."""
     named = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
     return named if any(Path(place).expanduser().is_file() for place in named.split(os.pathsep) if place) else ""
+
+
+def _places() -> str:
+    return os.environ.get("KUBECONFIG") or "~/.kube/config"
 
 
 def _text(body: Any) -> str:
