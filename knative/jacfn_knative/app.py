@@ -333,11 +333,29 @@ class App:
         if self.container_port in RESERVED_PORTS:
             raise InvalidApp(f"container_port = {self.container_port} is used by Knative's queue-proxy in the same pod")
         _within("gateway_min_scale", self.gateway_min_scale, 0, 1000)
+        self._check_limits()
         for name in (*self.env, *self.secret_env):
             if not _ENV_NAME.fullmatch(name):
                 raise InvalidApp(f"{name!r} is no name of an environment variable")
             if name in RESERVED_ENV:
                 raise InvalidApp(f"The environment variable {name} is set by the deploy and cannot be given")
+
+    def _check_limits(self) -> None:
+        """Knative 1.15 takes a request above the limit, and the service then waits for ever (facts/knative-1.15.md 5)."""
+        given = self.resources
+        _not_above("cpu_request", given.cpu_request, "cpu_limit", given.cpu_limit)
+        _not_above("memory_request", given.memory_request, "memory_limit", given.memory_limit)
+        for endpoint in self.endpoints:
+            _not_above(f"cpu of {endpoint.id}", endpoint.knobs.cpu, "cpu_limit", given.cpu_limit)
+            _not_above(f"memory of {endpoint.id}", endpoint.knobs.memory, "memory_limit", given.memory_limit)
+
+
+def _not_above(name: str, request: str, limit_name: str, limit: str) -> None:
+    if request and limit and quantity.smaller(request, limit) != request:
+        raise InvalidApp(
+            f"{name} = {request} is above {limit_name} = {limit}",
+            next_step="A process requests at most what it may use: raise the limit or lower the request.",
+        )
 
 
 def _within(name: str, value: int, low: int, high: int) -> None:

@@ -23,7 +23,7 @@ from jacfn_knative.app import (
     SsoClient,
 )  # fmt: skip
 from jacfn_knative.errors import InvalidApp
-from knative.apps import SHOP
+from knative.apps import SHOP, with_knobs
 
 
 @pytest.mark.parametrize(
@@ -115,6 +115,27 @@ def test_a_setting_that_cannot_be_is_refused_by_name(kind: Any, fields: dict[str
 def test_an_app_that_could_not_be_deployed_does_not_exist(fields: dict[str, Any], named: str) -> None:
     with pytest.raises(InvalidApp, match=named):
         replace(SHOP, **fields)
+
+
+@pytest.mark.parametrize(
+    ("resources", "knobs", "named"),
+    [
+        ({"cpu_request": "2", "cpu_limit": "1500m"}, {}, "cpu_request = 2 is above cpu_limit = 1500m"),
+        ({"memory_request": "1Gi", "memory_limit": "1G"}, {}, "memory_request = 1Gi is above memory_limit = 1G"),
+        ({"cpu_limit": "1"}, {"cpu": "1001m"}, "cpu of walker/get_items = 1001m is above cpu_limit = 1"),
+        ({"memory_limit": "64Mi"}, {"memory": "65Mi"}, "memory of walker/get_items = 65Mi is above memory_limit = 64Mi"),
+    ],
+)
+def test_a_request_above_the_limit_is_refused_with_whose_it_is(
+    resources: dict[str, str], knobs: dict[str, str], named: str
+) -> None:
+    with pytest.raises(InvalidApp, match=named):
+        with_knobs(replace(SHOP, resources=Resources(**resources)), "walker/get_items", **knobs)
+
+
+def test_a_request_may_be_as_high_as_the_limit() -> None:
+    limited = Resources(cpu_request="1", cpu_limit="1000m", memory_request="64Mi", memory_limit="1Gi")
+    with_knobs(replace(SHOP, resources=limited), "walker/get_items", cpu="1", memory="1024Mi")
 
 
 def test_no_store_at_all_is_refused_with_the_way_out() -> None:
