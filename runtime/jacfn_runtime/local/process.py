@@ -16,6 +16,7 @@ from jacfn_runtime.errors import JacfnError
 
 START_SECONDS = 30.0  # a slim start takes 0.2 s, a full one 2 s; a laptop may be busy
 STOP_SECONDS = 10.0  # uvicorn drains first
+REST_SECONDS = 1.0  # for the output that is in the pipe when a process has ended
 POLL_SECONDS = 0.005
 TAIL_LINES = 20
 
@@ -70,13 +71,18 @@ class Process:
                 await self.stop()
                 raise StartFailed(f"it did not listen within {START_SECONDS:.0f} s", evidence="\n".join(self.tail))
             await asyncio.sleep(POLL_SECONDS)
-        await self._reader
-        raise StartFailed(f"it ended with {self._child.returncode} at its start", evidence="\n".join(self.tail))
+        code = await self.ended()
+        raise StartFailed(f"it ended with {code} at its start", evidence="\n".join(self.tail))
 
     async def ended(self) -> int:
-        """Wait for the end of the process and of its output. Its exit code, negative for a signal."""
+        """Wait for the end of the process and of its output. Its exit code, negative for a signal.
+
+        What it started itself ends with it, as in a container; else that would hold the output open.
+        """
         code = await self._child.wait()
-        await self._reader
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._child.pid, signal.SIGKILL)
+        await asyncio.wait([self._reader], timeout=REST_SECONDS)
         return code
 
     async def stop(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +18,9 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         if self.path.endswith("/crash"):
             print("about to crash", flush=True)
+            os._exit(3)
+        if self.path.endswith("/leave"):
+            print(subprocess.Popen(["sleep", "60"]).pid, flush=True)
             os._exit(3)
         if self.path.endswith("/slow"):
             time.sleep(0.3)
