@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
+from jacfn_runtime.http.envelope import failure
+from jacfn_runtime.http.errors import CODES
+from jacfn_runtime.http.forward import Broken, Silent, Unreachable
+from jacfn_runtime.http.front import new_id
 from jacfn_runtime.local.events import Called, Report
-from jacfn_runtime.local.forward import ClientGone, Forwarder, Receive, Send, ServiceGone
+from jacfn_runtime.local.forward import ClientGone, Forwarder, Receive, Send
 from jacfn_runtime.local.hosts import direct, service_of
 from jacfn_runtime.local.process import StartFailed
 from jacfn_runtime.local.service import Overloaded, Service
 
-RETRY_AFTER = {Overloaded: 1, StartFailed: 5}  # seconds; a program that crashes at its start needs its author first
+RETRY_AFTER = {
+    Overloaded: 1,
+    Unreachable: 1,
+    StartFailed: 5,
+}  # seconds; a program that crashes at its start needs its author first
 
 
 class Activator:
@@ -31,10 +38,11 @@ class Activator:
             await send({"type": "websocket.close"})
             return
         if not scope["raw_path"].startswith(b"/"):  # `OPTIONS *`
-            await _refuse(send, 400, "BAD_REQUEST", "The request names no path")
+            await _refuse(send, 400, "The request names no path")
             return
         clock = asyncio.get_running_loop().time
         began, cold = clock(), False
+        asked = scope["raw_path"]
         service, scope = self._find(scope)
         try:
             async with service.turn() as turn:
@@ -42,13 +50,14 @@ class Activator:
                 status = await self._forwarder.forward(scope, receive, send, turn.port)
         except ClientGone:
             return
-        except (Overloaded, StartFailed) as error:
-            status = await _refuse(
-                send, 503, "UNAVAILABLE", f"{service.name} cannot answer: {error.what}", RETRY_AFTER[type(error)]
-            )
-        except ServiceGone as error:
-            status = await _refuse(send, 502, "UNAVAILABLE", f"{service.name} broke off: {error.what}")
-        self._report(Called(service.name, scope["method"], scope["path"], status, clock() - began, cold))
+        except (Overloaded, StartFailed, Unreachable) as error:
+            status = await _refuse(send, 503, f"{service.name} cannot answer: {error.what}", RETRY_AFTER[type(error)])
+        except Broken as error:
+            status = await _refuse(send, 502, f"{service.name} failed: {error.what}")
+        except Silent as error:
+            status = await _refuse(send, 504, f"{service.name} failed: {error.what}")
+        path = asked.decode("ascii", "replace")  # percent-encoded, so that nothing of it acts on a terminal
+        self._report(Called(service.name, scope["method"], path, status, clock() - began, cold))
 
     def _find(self, scope: MutableMapping[str, Any]) -> tuple[Service, MutableMapping[str, Any]]:
         """The service that a request is for, and the request as its process should see it."""
@@ -62,12 +71,17 @@ def _host(scope: Mapping[str, Any]) -> str:
     return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
 
 
-async def _refuse(send: Send, status: int, code: str, message: str, retry_after: int = 0) -> int:
+async def _refuse(send: Send, status: int, message: str, retry_after: int = 0) -> int:
     """The envelope of ARCHITECTURE 4, so that a client sees one form of error whoever says it."""
-    body = {"ok": False, "type": "error", "data": None, "error": {"code": code, "message": message}, "meta": {}}
-    headers = [(b"content-type", b"application/json")]
+    request_id = new_id()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"x-content-type-options", b"nosniff"),
+        (b"cache-control", b"no-store"),
+        (b"x-request-id", request_id.encode()),
+    ]
     if retry_after:
         headers.append((b"retry-after", str(retry_after).encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": json.dumps(body).encode()})
+    await send({"type": "http.response.body", "body": failure(CODES[status], message, request_id)})
     return status

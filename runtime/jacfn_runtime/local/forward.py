@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mutabl
 from typing import TYPE_CHECKING, Any
 
 from jacfn_runtime.errors import JacfnError
+from jacfn_runtime.http.forward import Broken, Silent, Unreachable
 
 if TYPE_CHECKING:
     import httpx
@@ -15,15 +16,13 @@ type Receive = Callable[[], Awaitable[Message]]
 type Send = Callable[[Message], Awaitable[None]]
 type Headers = list[tuple[bytes, bytes]]
 
-# RFC 9110 section 7.6.1: what belongs to one connection and is not passed on.
-HOP_BY_HOP = (b"connection", b"keep-alive", b"te", b"trailer", b"upgrade", b"proxy-connection", b"transfer-encoding")
+HOP_BY_HOP = (  # RFC 9110 section 7.6.1, and what this server writes afresh
+    *(b"connection", b"keep-alive", b"te", b"trailer", b"upgrade", b"proxy-connection", b"transfer-encoding"),
+    b"date",
+)
 REQUEST_SECONDS = 300.0  # Knative's default timeoutSeconds
 CONNECT_SECONDS = 5.0  # the process listens already
 IDLE_SECONDS = 1.0  # shorter than any window, so that no connection of a stopped process is used again
-
-
-class ServiceGone(JacfnError):
-    """The process broke the connection before it answered."""
 
 
 class ClientGone(JacfnError):
@@ -43,14 +42,18 @@ class Forwarder:
     async def forward(self, scope: MutableMapping[str, Any], receive: Receive, send: Send, port: int) -> int:
         """Pass an ASGI request to the process on this port and its answer to `send`. The status of the answer.
 
-        Raises ServiceGone if the process breaks off before its answer begins, ClientGone if the client leaves.
+        Raises Unreachable, Broken or Silent if no answer begins, ClientGone if the client leaves.
         """
         import httpx
 
         try:
             response = await self._transport.handle_async_request(_request(scope, receive, port))
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise Unreachable("it cannot be reached", evidence=str(error)) from error
+        except httpx.TimeoutException as error:
+            raise Silent(f"it did not answer within {REQUEST_SECONDS:.0f} s", evidence=str(error)) from error
         except httpx.TransportError as error:
-            raise ServiceGone("The process broke off before it answered", evidence=str(error)) from error
+            raise Broken("it broke off before it answered", evidence=str(error)) from error
         try:
             headers = _passed_on(response.headers.raw)
             await send({"type": "http.response.start", "status": response.status_code, "headers": headers})

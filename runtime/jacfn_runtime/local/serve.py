@@ -14,6 +14,7 @@ from pathlib import Path
 import uvicorn
 import uvloop
 
+from jacfn_runtime.http.protocol import Protocol
 from jacfn_runtime.local.activator import Activator
 from jacfn_runtime.local.events import Listening, Logged, Report
 from jacfn_runtime.local.forward import Forwarder
@@ -69,10 +70,12 @@ async def _serve(target: Target, listener: socket.socket, report: Report) -> Non
 def _configured(application: Activator) -> uvicorn.Config:
     return uvicorn.Config(
         application,
+        http=Protocol,
         log_config=None,
         log_level="critical",
         lifespan="off",
         ws="none",
+        server_header=False,
         proxy_headers=False,  # what the client says of itself is passed on as it is
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )

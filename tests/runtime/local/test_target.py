@@ -86,7 +86,16 @@ def target(tmp_path: Path) -> Iterator[Callable[..., Running]]:
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """One target for tests that need nothing special; each of them has an endpoint of its own."""
-    endpoints = ("walker/make", "function/sum", "walker/whole", "walker/first", "walker/held", "walker/fragile", "walker/broken")
+    endpoints = (
+        "walker/make",
+        "function/sum",
+        "walker/whole",
+        "walker/first",
+        "walker/held",
+        "walker/fragile",
+        "walker/broken",
+        "walker/parent",
+    )
     started = Running(endpoints, 60, {"STUB_FAILS": "walker/broken"}, tmp_path_factory.mktemp("target"))
     started.seen("Listening")
     yield started
@@ -169,10 +178,40 @@ def test_a_process_with_a_request_in_flight_is_not_idle(target: Start) -> None:
 
 def test_a_crash_is_reported_with_its_last_lines_and_answered_502_and_the_next_request_wakes_anew(running: Running) -> None:
     answer = running.request("/walker/fragile/crash")
-    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "UNAVAILABLE")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "BAD_GATEWAY")
+    assert answer.json()["meta"] == {"request_id": answer.headers["x-request-id"]}
     (crash,) = running.seen("Crashed", "walker/fragile")
     assert (crash["what"], crash["tail"]) == ("it ended with 3", ["about to crash"])
     assert running.request("/walker/fragile").status_code == 200
+
+
+def test_a_process_takes_with_it_what_it_started(running: Running) -> None:
+    """A worker that outlived its process would hold its output open: nobody would see the crash, and nothing wake anew."""
+    assert running.request("/walker/parent/leave").status_code == 502
+    (crash,) = running.seen("Crashed", "walker/parent")
+    assert gone(int(crash["tail"][-1]))
+    assert running.request("/walker/parent").status_code == 200
+
+
+def test_an_answer_has_one_date_and_does_not_say_what_serves_it(running: Running) -> None:
+    for path in ("/walker/make", "/walker/broken"):
+        headers = running.request(path).headers
+        assert len(headers.get_list("date")) == 1
+        assert "uvicorn" not in headers.get_list("server")
+
+
+def test_a_header_is_bounded_here_too(running: Running) -> None:
+    port = int(running.url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as asked:
+        asked.sendall(b"GET / HTTP/1.1\r\nX-Long: ")
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):
+            for _ in range(20):
+                asked.sendall(b"a" * 1_000_000)
+
+
+def test_what_a_client_sends_in_a_path_does_not_reach_the_terminal(running: Running) -> None:
+    running.request("/walker/whole/%1b%5b2J")
+    assert "/walker/whole/%1b%5b2J" in [event["path"] for event in running.seen("Called", "walker/whole")]
 
 
 def test_an_endpoint_that_crashes_at_its_start_answers_503_with_retry_after_at_once(running: Running) -> None:
