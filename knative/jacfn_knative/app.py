@@ -281,6 +281,12 @@ class Sso:
     redirects: tuple[str, ...] = ()
     """URLs that a browser may be sent to after single sign-on, letter for letter."""
 
+    @property
+    def variables(self) -> set[str]:
+        """The environment variables that it may be handed over in."""
+        each = {f"SSO_{name.upper()}_{part}" for name in self.clients for part in ("CLIENT_ID", "CLIENT_SECRET", "ISSUER")}
+        return {"SSO_HOST", "SSO_REDIRECTS"} | each
+
     def __post_init__(self) -> None:
         for platform in self.clients:
             if not re.fullmatch(r"[a-z][a-z0-9_]*", platform):
@@ -334,11 +340,20 @@ class App:
             raise InvalidApp(f"container_port = {self.container_port} is used by Knative's queue-proxy in the same pod")
         _within("gateway_min_scale", self.gateway_min_scale, 0, 1000)
         self._check_limits()
+        self._check_environment()
+
+    def _check_environment(self) -> None:
+        """A name that a container has twice is refused by Knative from 1.16 on, and the last one wins before."""
         for name in (*self.env, *self.secret_env):
             if not _ENV_NAME.fullmatch(name):
                 raise InvalidApp(f"{name!r} is no name of an environment variable")
-            if name in RESERVED_ENV:
+            if name in RESERVED_ENV or name in self.sso.variables:
                 raise InvalidApp(f"The environment variable {name} is set by the deploy and cannot be given")
+        if twice := sorted(set(self.env) & set(self.secret_env)):
+            raise InvalidApp(
+                f"The environment variable {twice[0]} is given twice, openly and as a secret",
+                next_step="Leave it out of [plugins.scale.env]: there whoever reads the manifests can read it.",
+            )
 
     def _check_limits(self) -> None:
         """Knative 1.15 takes a request above the limit, and the service then waits for ever (facts/knative-1.15.md 5)."""

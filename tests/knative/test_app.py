@@ -110,6 +110,9 @@ def test_a_setting_that_cannot_be_is_refused_by_name(kind: Any, fields: dict[str
         ({"env": {"A B": "x"}}, "environment variable"),
         ({"env": {"PORT": "1"}}, "PORT"),
         ({"secret_env": {"JWT_SECRET": "1"}}, "JWT_SECRET"),
+        ({"env": {"SSO_HOST": "x"}}, "SSO_HOST"),
+        ({"env": {"SSO_ACME_ISSUER": "x"}, "sso": Sso(clients={"acme": SsoClient(client_id="i")})}, "SSO_ACME_ISSUER"),
+        ({"env": {"KEY": "1"}, "secret_env": {"KEY": "2"}}, "KEY is given twice"),
     ],
 )
 def test_an_app_that_could_not_be_deployed_does_not_exist(fields: dict[str, Any], named: str) -> None:
