@@ -170,6 +170,13 @@ def test_nodes_pull_with_the_secret_that_was_given_or_made() -> None:
     assert pull(SHOP) is None
 
 
+def test_a_dollar_sign_in_a_value_reaches_the_process_as_it_is() -> None:
+    app = replace(SHOP, env={"A": "$(JACFN_APP)", "B": "5$$", "C": "$x"}, sso=Sso(host="https://x/$(A)"))
+    found = environment(made(app)["ksvc/shop"]["spec"]["template"])
+    assert [found[name] for name in ("A", "B", "C")] == ["$$(JACFN_APP)", "5$$$$", "$$x"]  # the kubelet halves them
+    assert found["SSO_HOST"] == "https://x/$$(A)"
+
+
 def test_an_app_without_redis_gets_none() -> None:
     app = replace(SHOP, data=DataServices(redis=False))
     assert not [name for name in made(app) if "redis" in name]

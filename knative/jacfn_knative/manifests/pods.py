@@ -107,7 +107,7 @@ def environment(context: Context, serve: str, endpoints: Sequence[AppEndpoint] =
         env.append(from_secret("REDIS_URL", context.secret("redis"), "url"))
     env.append(from_secret("JWT_SECRET", context.secret("jwt"), "secret"))
     env.append({"name": "JWT_ALGORITHM", "value": app.jwt.algorithm})
-    env += [{"name": name, "value": value} for name, value in sorted(app.env.items())]
+    env += [literal(name, value) for name, value in sorted(app.env.items())]
     env += [from_secret(name, context.secret("env"), name) for name in sorted(app.secret_env)]
     return env
 
@@ -117,15 +117,20 @@ def identity_environment(context: Context) -> list[Object]:
     app = context.app
     env: list[Object] = [{"name": "JWT_EXP_DELTA_DAYS", "value": f"{app.jwt.days:g}"}]
     if app.sso.host:
-        env.append({"name": "SSO_HOST", "value": app.sso.host})
+        env.append(literal("SSO_HOST", app.sso.host))
     for platform in sorted(app.sso.clients):
         for part, key in (("CLIENT_ID", "id"), ("CLIENT_SECRET", "secret")):
             env.append(from_secret(f"SSO_{platform.upper()}_{part}", context.secret("sso"), f"{platform}_{key}"))
         if app.sso.clients[platform].issuer:
-            env.append({"name": f"SSO_{platform.upper()}_ISSUER", "value": app.sso.clients[platform].issuer})
+            env.append(literal(f"SSO_{platform.upper()}_ISSUER", app.sso.clients[platform].issuer))
     if app.sso.redirects:
-        env.append({"name": "SSO_REDIRECTS", "value": ",".join(app.sso.redirects)})
+        env.append(literal("SSO_REDIRECTS", ",".join(app.sso.redirects)))
     return env
+
+
+def literal(variable: str, value: str) -> Object:
+    """A variable with exactly this value: the kubelet takes `$(NAME)` for another variable and `$$` for one dollar sign."""
+    return {"name": variable, "value": value.replace("$", "$$")}
 
 
 def from_secret(variable: str, secret: str, key: str) -> Object:
