@@ -31,6 +31,7 @@ BUNDLE_FOLDER = "/bundle"
 """Where a bundle that travels in ConfigMaps is mounted."""
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_LOOPBACK = re.compile(r"[a-z+]+://([^/@]*@)?(localhost|127\.\d+\.\d+\.\d+|\[::1\])([:,/?]|$)", re.IGNORECASE)
 _ENDPOINT_ID = re.compile(r"(walker|function)/[^\W\d]\w*")
 
 
@@ -167,6 +168,13 @@ class DataServices:
             raise InvalidApp("mongodb_uri does not start with mongodb:// or mongodb+srv://")
         if self.redis_url and not self.redis_url.startswith(("redis://", "rediss://")):
             raise InvalidApp("redis_url does not start with redis:// or rediss://")
+        for name, variable in (("mongodb_uri", "MONGODB_URI"), ("redis_url", "REDIS_URL")):
+            if _LOOPBACK.match(getattr(self, name)):
+                raise InvalidApp(
+                    f"{name} leads to this machine: a pod that asks for localhost finds itself",
+                    next_step=f"Unset {variable} (or {name} in [plugins.scale.database]) and the deploy provisions one, or give"
+                    " an address that the cluster reaches.",
+                )
 
     @property
     def provisions_mongodb(self) -> bool:

@@ -147,6 +147,25 @@ def test_no_store_at_all_is_refused_with_the_way_out() -> None:
     assert "mongodb_uri" in refused.value.next_step
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"mongodb_uri": "mongodb://localhost:27017/jac_db"},
+        {"mongodb_uri": "mongodb://user:p%40ss@127.0.0.1"},
+        {"mongodb_uri": "mongodb://[::1]:27017/?replicaSet=rs0"},
+        {"redis_url": "rediss://:hush@LOCALHOST:6379/0"},
+    ],
+)
+def test_a_store_on_this_machine_is_none_for_pods(data: dict[str, Any]) -> None:
+    with pytest.raises(InvalidApp, match="leads to this machine") as refused:
+        DataServices(**data)
+    assert "hush" not in str(refused.value)
+
+
+def test_a_store_elsewhere_may_have_an_odd_name() -> None:
+    DataServices(mongodb_uri="mongodb://localhost.example,127.0.0.1.nip.io/x", redis_url="redis://localhost@cache/0")
+
+
 def test_a_given_address_wins_over_provisioning() -> None:
     data = DataServices(mongodb_uri="mongodb://db/x", redis_url="redis://cache")
     assert not data.provisions_mongodb and not data.provisions_redis and data.has_redis
