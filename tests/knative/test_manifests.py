@@ -177,6 +177,17 @@ def test_a_dollar_sign_in_a_value_reaches_the_process_as_it_is() -> None:
     assert found["SSO_HOST"] == "https://x/$$(A)"
 
 
+def test_where_the_app_has_limits_every_container_has_some() -> None:
+    limited = replace(SHOP, resources=Resources(cpu_limit="1", memory_limit="256Mi"))
+    warm = with_knobs(limited, "walker/get_items", warm="08:00-18:00")
+    for capabilities in (KNATIVE, BARE):
+        for name, item in made(warm, capabilities).items():
+            for template in pod_templates(item):
+                pod = template["spec"]
+                for container in [*pod["containers"], *pod.get("initContainers", [])]:
+                    assert set(container["resources"]["limits"]) == {"cpu", "memory"}, name
+
+
 def test_an_app_without_redis_gets_none() -> None:
     app = replace(SHOP, data=DataServices(redis=False))
     assert not [name for name in made(app) if "redis" in name]

@@ -16,6 +16,7 @@ DATABASE = "jac_db"
 REPLICA_SET = "rs0"
 MONGODB_USER = "jacfn"
 CACHE_GB = "0.25"  # WiredTiger's cache, its smallest; without the flag it takes half of the node's memory
+CPU_LIMIT = "1"  # of each data service, where the app's own processes have one
 REDIS_MEMORY = "192mb"  # below the container's limit, so that Redis evicts before the kernel kills it
 
 
@@ -73,7 +74,7 @@ def _mongodb(context: Context) -> Object:
         "readinessProbe": {"tcpSocket": {"port": MONGODB_PORT}, "periodSeconds": 2},
         "livenessProbe": {"tcpSocket": {"port": MONGODB_PORT}, "periodSeconds": 20, "failureThreshold": 6},
         "startupProbe": {"tcpSocket": {"port": MONGODB_PORT}, "periodSeconds": 1, "failureThreshold": 300},  # recovery takes time
-        "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "1Gi"}},
+        "resources": _resources(context, "100m", "256Mi", "1Gi"),
         "securityContext": pods.security_context(),
         "volumeMounts": [
             {"name": "data", "mountPath": "/data/db"},
@@ -129,7 +130,7 @@ def _keyfile(context: Context) -> Object:
         "image": context.app.data.mongodb_image,
         "imagePullPolicy": "IfNotPresent",
         "command": ["install", "-m", "400", "/etc/secret/keyfile", "/etc/mongodb/keyfile"],
-        "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "64Mi"}},
+        "resources": _resources(context, "10m", "16Mi", "64Mi"),
         "securityContext": pods.security_context(),
         "volumeMounts": [
             {"name": "secret", "mountPath": "/etc/secret", "readOnly": True},
@@ -167,7 +168,7 @@ def _redis(context: Context) -> Object:
         "ports": [{"name": "redis", "containerPort": REDIS_PORT, "protocol": "TCP"}],
         "readinessProbe": {"tcpSocket": {"port": REDIS_PORT}, "periodSeconds": 2},
         "livenessProbe": {"tcpSocket": {"port": REDIS_PORT}, "periodSeconds": 20, "failureThreshold": 6},
-        "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},
+        "resources": _resources(context, "50m", "64Mi", "256Mi"),
         "securityContext": pods.security_context(),
         "volumeMounts": [
             {"name": "data", "mountPath": "/data"},
@@ -189,6 +190,10 @@ def _redis(context: Context) -> Object:
             "template": {"metadata": {"labels": context.labels("redis")}, "spec": _pod(context, container, volumes)},
         },
     }
+
+
+def _resources(context: Context, cpu: str, memory: str, memory_limit: str) -> Object:
+    return {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": memory_limit} | pods.cpu_limit(context, CPU_LIMIT)}
 
 
 def _pod(context: Context, container: Object, volumes: list[Object]) -> Object:

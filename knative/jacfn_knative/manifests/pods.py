@@ -49,6 +49,11 @@ def resources(context: Context, cpu: str = "", memory: str = "", default_cpu: st
     return {"requests": requests} | ({"limits": limits} if limits else {})
 
 
+def cpu_limit(context: Context, limit: str) -> Object:
+    """A CPU limit for a container beside the app's own, where that has one: a quota on limits wants them of every container."""
+    return {"cpu": limit} if context.app.resources.cpu_limit else {}
+
+
 def container(
     context: Context,
     env: list[Object],

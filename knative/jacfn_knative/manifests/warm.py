@@ -85,7 +85,8 @@ def _cron_job(context: Context, name: str, schedule: str, zone: str, urls: list[
     seconds = STEP_MINUTES * 60
     command = ["python", "-c", ASK, str(seconds), str(PAUSE_SECONDS), *sorted(urls)]
     container = pods.container(context, [], command=command, bundle_mounted=False)
-    container["resources"] = {"requests": {"cpu": "10m", "memory": "32Mi"}}
+    limits = {"memory": "128Mi"} | pods.cpu_limit(context, "1")
+    container["resources"] = {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": limits}
     template = {
         "metadata": {"labels": context.labels("warm")},
         "spec": pods.spec(context, container, bundle_mounted=False) | {"restartPolicy": "Never"},

@@ -82,7 +82,7 @@ def test_a_quota_that_does_not_admit_the_pods(room: Room, app: MakeApp, namespac
 
 
 def test_a_quota_on_limits_admits_an_app_that_has_some(room: Room, app: MakeApp, namespace: str) -> None:
-    hard = {"limits.memory": "16Gi", "requests.cpu": "4"}
+    hard = {"limits.memory": "16Gi", "limits.cpu": "40", "requests.cpu": "4"}
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "limits"}, "spec": {"hard": hard}}
     room.kubectl.kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(quota))
     limited = app(name="limited", resources=Resources(memory_limit="256Mi", cpu_limit="2"))
