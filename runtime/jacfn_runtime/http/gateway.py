@@ -37,7 +37,10 @@ class ForwardedEndpoint:
         resp.status = answer.status
         resp.data = answer.body
         for name, value in answer.headers:
-            resp.append_header(name, value) if name == "vary" else resp.set_header(name, value)
+            if name == "vary":
+                resp.append_header(name, value)
+            elif name != "set-cookie":  # no program sets one: it is an ingress's, and for this gateway
+                resp.set_header(name, value)
 
     async def _sent(self, request: Incoming) -> Answer:
         try:
@@ -56,7 +59,7 @@ class ForwardedEndpoint:
         reason = f"{answer.status}: {answer.body[:SHOWN].decode('utf-8', 'replace')}"
         if answer.status == 504:
             return ApiError(504, f"{self.label} did not answer in time", reason=reason)
-        if answer.status == 502:
+        if answer.status in (500, 502):  # a server that failed on its own may have begun
             return ApiError(502, f"The connection to {self.label} broke", reason=reason)
         return unavailable(f"{self.label} is not there now", RETRY_SECONDS, reason)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
@@ -104,23 +105,37 @@ def test_live_says_gateway_and_the_bare_url_leads_to_the_docs(gateway: Service) 
     assert "/walker/echo" in gateway.http.get("/openapi.json").json()["paths"]
 
 
-@pytest.mark.parametrize(("status", "expected"), [(404, 503), (502, 502), (503, 503), (504, 504), (500, 503)])
-def test_an_error_that_something_on_the_way_wrote_becomes_an_envelope(start: Start, status: int, expected: int) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as ingress:
+@contextlib.contextmanager
+def ingress(said: bytes) -> Iterator[str]:
+    """JACFN_ROUTES to a server that answers one request with these bytes."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def answer() -> None:
-            connection, _ = ingress.accept()
+            connection, _ = listener.accept()
             with connection:
                 connection.recv(65536)
-                connection.sendall(b"HTTP/1.1 %d X\r\nContent-Type: text/plain\r\nContent-Length: 9\r\n\r\nin a pod!" % status)
+                connection.sendall(said)
 
         thread = threading.Thread(target=answer)
         thread.start()
-        routes = json.dumps({"walker/echo": f"http://127.0.0.1:{ingress.getsockname()[1]}"})
-        with start("gateway", JACFN_ROUTES=routes) as service:
-            refused = service.http.post("/walker/echo")
-            assert refused.status_code == expected
-            assert refused.json()["ok"] is False
-            assert "in a pod!" not in refused.text
-            assert "in a pod!" in service.log
+        yield json.dumps({"walker/echo": f"http://127.0.0.1:{listener.getsockname()[1]}"})
         thread.join()
+
+
+@pytest.mark.parametrize(("status", "expected"), [(404, 503), (502, 502), (503, 503), (504, 504), (500, 502)])
+def test_an_error_that_something_on_the_way_wrote_becomes_an_envelope(start: Start, status: int, expected: int) -> None:
+    said = b"HTTP/1.1 %d X\r\nContent-Type: text/plain\r\nContent-Length: 9\r\n\r\nin a pod!" % status
+    with ingress(said) as routes, start("gateway", JACFN_ROUTES=routes) as service:
+        refused = service.http.post("/walker/echo")
+        assert refused.status_code == expected
+        assert refused.json()["ok"] is False
+        assert "in a pod!" not in refused.text
+        assert "in a pod!" in service.log
+
+
+def test_a_cookie_that_something_on_the_way_set_stays_there(start: Start) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nSet-Cookie: pod=1\r\nVary: a\r\nVary: b\r\n"
+    with ingress(head + b"Content-Length: 2\r\n\r\n{}") as routes, start("gateway", JACFN_ROUTES=routes) as service:
+        answer = service.http.post("/walker/echo")
+        assert (answer.status_code, answer.text, answer.headers["vary"]) == (200, "{}", "a, b")
+        assert "set-cookie" not in answer.headers
