@@ -51,10 +51,11 @@ def plan(desired: Sequence[Object], live: Sequence[Object], retained: Collection
 
 
 def stamped(item: Object) -> Object:
-    """The object with the hash of its own manifest in an annotation. A Secret's values are not part of the hash: it is public."""
+    """The object with the hash of its own manifest in an annotation. Of a Secret's data only the keys are part of the hash: it is
+    public."""
     metadata = item["metadata"]
     annotations = {name: value for name, value in metadata.get("annotations", {}).items() if name != HASH}
-    public = {name: value for name, value in item.items() if item["kind"] != "Secret" or name not in ("data", "stringData")}
+    public = item | {"data": sorted(item.get("data", {}))} if item["kind"] == "Secret" else item
     content = json.dumps(public | {"metadata": metadata | {"annotations": annotations}}, sort_keys=True)
     digest = hashlib.sha256(content.encode()).hexdigest()[:16]
     return item | {"metadata": metadata | {"annotations": annotations | {HASH: digest}}}

@@ -77,6 +77,13 @@ def test_the_password_of_a_database_that_is_not_in_use_now_is_kept() -> None:
     assert back["shop-mongodb"] == before["shop-mongodb"]
 
 
+def test_a_secret_that_the_settings_no_longer_name_is_removed() -> None:
+    before = settle(replace(SHOP, secret_env={"STRIPE_KEY": "x", "MAIL_KEY": "y"}), [])
+    after = settle(replace(SHOP, secret_env={"MAIL_KEY": "y"}), live(before))
+    assert after["shop-env"] == {"MAIL_KEY": "y"}
+    assert after["shop-jwt"] == before["shop-jwt"]
+
+
 def test_a_database_whose_password_is_lost_is_not_given_a_new_one() -> None:
     claim = {"kind": "PersistentVolumeClaim", "metadata": {"name": "data-shop-mongodb-0"}}
     with pytest.raises(Refused, match="password"):

@@ -17,6 +17,7 @@ from jacfn_knative.manifests.secrets import keys
 
 type Values = dict[str, dict[str, str]]
 
+OF_DATABASES = ("mongodb", "redis")
 JWT_BYTES = 48  # above the 32 that HS256 asks for (RFC 7518 section 3.2), and enough for HS384
 PASSWORD_BYTES = 24
 KEYFILE_BYTES = 756  # mongod takes 6 to 1024 characters of base64
@@ -25,9 +26,10 @@ KEYFILE_BYTES = 756  # mongod takes 6 to 1024 characters of base64
 def settle(app: App, live: Sequence[Object]) -> Values:
     """Secret's full name -> key -> value, for every Secret of the app.
 
-    What the settings give wins; what is in the cluster stays; what is missing is made. Keys that only the cluster has stay too: a
-    password may belong to a database that is not in use now and comes back. Raises Refused if a database is there and the Secret
-    with its password is not: a new password would open nothing.
+    What the settings give wins; what is in the cluster stays; what is missing is made. Of the databases, keys that only the
+    cluster has stay too: a password may belong to one that is not in use now and comes back. Of the user's own secrets goes what
+    the settings no longer name. Raises Refused if a database is there and the Secret with its password is not: a new password
+    would open nothing.
     """
     there = {item["metadata"]["name"]: _decoded(item) for item in live if item["kind"] == "Secret"}
     claimed = any(item["kind"] == "PersistentVolumeClaim" for item in live)
@@ -41,7 +43,7 @@ def settle(app: App, live: Sequence[Object]) -> Values:
     for name in keys(app):
         full = f"{app.name}-{name}"
         old = there.get(full, {})
-        wanted[full] = old | _values(app, name, old)
+        wanted[full] = (old if name in OF_DATABASES else {}) | _values(app, name, old)
     return wanted
 
 
