@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ from jacfn_knative.cluster import connect, connection
 from jacfn_knative.cluster.connection import Cluster, path_of
 from jacfn_knative.cluster.discover import discover
 from jacfn_knative.cluster.parallel import each
-from jacfn_knative.cluster.preflight import check_access, namespace_exists
-from jacfn_knative.errors import ClusterError, NoCluster, NotAllowed, Rejected
+from jacfn_knative.cluster.preflight import check_access, check_placeholders, namespace_exists
+from jacfn_knative.errors import ClusterError, ForeignObject, NoCluster, NotAllowed, Rejected
 from jacfn_knative.manifests.kinds import KINDS, KNATIVE_SERVICE
+from jacfn_knative.plan import Change
 from servers import free_port
 
 FORBIDDEN = {"message": 'namespaces "trade" is forbidden: User "u" cannot get resource "namespaces" in the namespace "trade"'}
@@ -267,6 +269,20 @@ def test_a_namespace_is_there_missing_or_not_for_us_to_see(api: Any, cluster: Cl
     api.table[REVIEWS] = (201, review())
     with pytest.raises(NotAllowed, match="no namespace new"):
         namespace_exists(cluster, "new")
+
+
+def test_a_service_that_knative_would_need_the_name_of_is_found_before_any_write(api: Any, cluster: Cluster) -> None:
+    metadata = {"name": "shop-service", "namespace": "n"}
+    create = Change("create", {"apiVersion": KNATIVE_SERVICE.api_version, "kind": "Service", "metadata": metadata})
+    check_placeholders(cluster, [create])  # there is none
+    path = "GET /api/v1/namespaces/n/services/shop-service"
+    api.table[path] = (200, {"metadata": metadata | {"labels": {"jacfn.dev/app": "shop"}}})
+    with pytest.raises(ForeignObject, match="Service/shop-service exists in namespace n and belongs to the app shop"):
+        check_placeholders(cluster, [create])
+    check_placeholders(cluster, [replace(create, action="keep")])
+    owner = {"apiVersion": "serving.knative.dev/v1", "kind": "Route", "name": "shop-service", "controller": True}
+    api.table[path] = (200, {"metadata": metadata | {"ownerReferences": [owner]}})
+    check_placeholders(cluster, [create])
 
 
 def test_knative_is_absent_only_if_the_server_says_so(api: Any, cluster: Cluster) -> None:

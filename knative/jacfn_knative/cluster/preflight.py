@@ -81,6 +81,26 @@ def check_foreign_objects(cluster: Cluster, app_name: str, changes: Sequence[Cha
         )
 
 
+def check_placeholders(cluster: Cluster, changes: Sequence[Change]) -> None:
+    """Raise ForeignObject if a Service has the name of a Knative Service that would be created.
+
+    Knative makes a Service of that name for it, and would not touch somebody else's: it would never be ready.
+    """
+    created = [change.item for change in changes if change.action == "create" and kind_of(change.item) == KNATIVE_SERVICE]
+    found = each(lambda item: cluster.get(SERVICE, item["metadata"]["namespace"], item["metadata"]["name"]), created)
+    for item in filter(None, found):
+        owners = item["metadata"].get("ownerReferences", [])
+        if any(owner["apiVersion"].startswith(f"{KNATIVE_SERVICE.group}/") for owner in owners):
+            continue  # Knative's own, of a service that was just removed
+        owner = item["metadata"].get("labels", {}).get(APP_LABEL)
+        raise ForeignObject(
+            f"Service/{item['metadata']['name']} exists in namespace {item['metadata']['namespace']}"
+            + (f" and belongs to the app {owner}" if owner else ""),
+            evidence="Knative would need a Service of this name. Nothing was written.",
+            next_step="Choose another app_name (APP_NAME) or namespace (K8s_NAMESPACE), or remove that object.",
+        )
+
+
 def check_acceptance(cluster: Cluster, changes: Sequence[Change]) -> None:
     """Dry-run every write on the server: schema, webhooks, quotas, ports. Raises PortTaken with the port's owner, or Rejected."""
     writes = [change.item for change in changes if change.action in ("create", "update")]

@@ -50,6 +50,7 @@ def prepare(cluster: Cluster, app: App, capabilities: Capabilities | None = None
     changes = plan(desired, there, kept)
     if exists:
         preflight.check_foreign_objects(cluster, app.name, changes)
+        preflight.check_placeholders(cluster, changes)
         preflight.check_acceptance(cluster, changes)
     else:
         preflight.check_node_port(cluster, changes)
