@@ -87,8 +87,8 @@ class Settings:
             port=_number(env, "PORT", 8080, 0, 65535),
             loader=cast(LoaderChoice, _choice(env, "JACFN_LOADER", ("auto", "slim", "full"))),
             routes=_routes(env.get("JACFN_ROUTES", "")),
-            isolation=cast(Mapping[str, Isolation], _mapping(env, "JACFN_ISOLATION")),
-            run_main=env.get("JACFN_MAIN", "0") == "1",
+            isolation=_isolation(env),
+            run_main=_choice(env, "JACFN_MAIN", ("0", "1")) == "1",
             body_limit=_number(env, "JACFN_BODY_LIMIT", BODY_LIMIT, 1, 256 * 1024 * 1024),
             grace_seconds=_number(env, "JACFN_GRACE_SECONDS", GRACE_SECONDS, 1, 3600),
             mongodb_uri=env.get("MONGODB_URI", ""),
@@ -162,11 +162,19 @@ def _mapping(env: Mapping[str, str], name: str) -> dict[str, str]:
     return parsed
 
 
+def _isolation(env: Mapping[str, str]) -> dict[str, Isolation]:
+    """Refuses what is not spelled right: it would be taken for the weaker one."""
+    chosen = _mapping(env, "JACFN_ISOLATION")
+    if wrong := sorted(set(chosen.values()) - {"serializable", "snapshot"}):
+        raise SettingsError(f"JACFN_ISOLATION has {', '.join(wrong)}, which is neither serializable nor snapshot")
+    return cast(dict[str, Isolation], chosen)
+
+
 def _routes(value: str) -> dict[str, str]:
     if value and not value.lstrip().startswith("{"):
         try:
-            value = Path(value).read_text()
-        except OSError as error:
+            value = Path(value).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
             raise SettingsError("JACFN_ROUTES names a file that cannot be read", evidence=str(error)) from error
     return _mapping({"JACFN_ROUTES": value}, "JACFN_ROUTES")
 

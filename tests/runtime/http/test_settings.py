@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,8 +55,9 @@ def test_what_is_served(serve: str, expected: tuple[str, ...]) -> None:
         *[("JACFN_BODY_LIMIT", value) for value in ("0", "-5", "1MiB", "999999999999")],
         *[("JACFN_GRACE_SECONDS", value) for value in ("0", "soon", "3601")],
         *[("JWT_EXP_DELTA_DAYS", value) for value in ("0", "-1", "nan", "inf", "many")],
-        *[("JACFN_ISOLATION", value) for value in ("{", "[]", '{"walker/a": 1}')],
-        *[("JACFN_ROUTES", value) for value in ("{", '{"walker/a": []}', "/nonexistent/routes.json")],
+        *[("JACFN_ISOLATION", value) for value in ("{", "[]", '{"walker/a": 1}', '{"walker/a": "serialisable"}')],
+        *[("JACFN_ROUTES", value) for value in ("{", '{"walker/a": []}', "/nonexistent/routes.json", sys.executable)],
+        *[("JACFN_MAIN", value) for value in ("true", "yes")],
         ("JACFN_LOADER", "fast"),
         ("JWT_ALGORITHM", "none"),
         ("JWT_ALGORITHM", "RS256"),
