@@ -14,12 +14,15 @@ import pytest
 
 from jacfn_knative.cluster import connect, connection
 from jacfn_knative.cluster.connection import Cluster, path_of
+from jacfn_knative.cluster.deploy import _remove
 from jacfn_knative.cluster.discover import discover
 from jacfn_knative.cluster.parallel import each
 from jacfn_knative.cluster.preflight import check_access, check_placeholders, namespace_exists
 from jacfn_knative.errors import ClusterError, ForeignObject, NoCluster, NotAllowed, Rejected
 from jacfn_knative.manifests.kinds import KINDS, KNATIVE_SERVICE
 from jacfn_knative.plan import Change
+from jacfn_knative.report import silent
+from knative.apps import SHOP
 from servers import free_port
 
 FORBIDDEN = {"message": 'namespaces "trade" is forbidden: User "u" cannot get resource "namespaces" in the namespace "trade"'}
@@ -283,6 +286,20 @@ def test_a_service_that_knative_would_need_the_name_of_is_found_before_any_write
     owner = {"apiVersion": "serving.knative.dev/v1", "kind": "Route", "name": "shop-service", "controller": True}
     api.table[path] = (200, {"metadata": metadata | {"ownerReferences": [owner]}})
     check_placeholders(cluster, [create])
+
+
+def test_a_bundle_that_a_revision_has_mounted_since_the_plan_is_not_removed(api: Any, cluster: Cluster) -> None:
+    def config_map(name: str) -> Change:
+        return Change("delete", {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "trade"}})
+
+    sources = [{"configMap": {"name": "shop-bundle-a"}}]
+    revision = {"metadata": {"name": "shop-00002"}, "spec": {"volumes": [{"name": "b", "projected": {"sources": sources}}]}}
+    api.table["GET /apis/serving.knative.dev/v1/namespaces/trade/revisions"] = (200, {"items": [revision]})
+    for name in ("shop-bundle-a", "shop-bundle-b"):
+        api.table[f"DELETE /api/v1/namespaces/trade/configmaps/{name}"] = (200, {})
+    _remove(cluster, SHOP, [config_map("shop-bundle-a"), config_map("shop-bundle-b")], silent)
+    deleted = [path.partition("?")[0].rpartition("/")[2] for method, path, _ in api.seen if method == "DELETE"]
+    assert deleted == ["shop-bundle-b"]
 
 
 def test_knative_is_absent_only_if_the_server_says_so(api: Any, cluster: Cluster) -> None:

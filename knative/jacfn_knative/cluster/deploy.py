@@ -32,7 +32,7 @@ class Deployed:
 
     mode: Mode
     rows: tuple[Row, ...]
-    """One for each endpoint and one for the gateway; without Knative one for the whole app."""
+    """One for each endpoint and one for the gateway; none without Knative, where `addresses` are all that there is."""
     addresses: tuple[Address, ...]
     """The node port's or load balancer's URLs of the whole app."""
     counts: dict[str, int] = field(default_factory=dict)
@@ -70,7 +70,7 @@ def carry_out(
             _write(cluster, changes, applied, report)
             ready |= Watch(cluster, app.namespace, app.name, report, ready_seconds).until_ready(changes)
         deployed = _verify(cluster, prepared, ready, report, ingress_address)
-        _remove(cluster, prepared.changes, report)
+        _remove(cluster, app, [change for change in prepared.changes if change.action == "delete"], report)
     except DeployFailed as error:
         raise DeployFailed(error.what, evidence=error.evidence, next_step=error.next_step, applied=applied) from None
     except KnativeError as error:
@@ -162,12 +162,15 @@ def _wait_until_gone(cluster: Cluster, item: Object) -> None:
     wait_until_gone(lambda: [found] if (found := cluster.get(kind, metadata["namespace"], metadata["name"])) else [])
 
 
-def _remove(cluster: Cluster, changes: Sequence[Change], report: Report) -> None:
+def _remove(cluster: Cluster, app: App, changes: Sequence[Change], report: Report) -> None:
+    """Delete what the plan does not want, but no bundle that a revision has mounted since: another deploy may have run."""
+    kept = live.retained(cluster, app.namespace, app.name) if changes else set()
     for change in changes:
-        if change.action == "delete":
-            metadata = change.item["metadata"]
-            cluster.delete(kind_of(change.item), metadata["namespace"], metadata["name"])
-            report(Event("delete", change.reference))
+        metadata = change.item["metadata"]
+        if change.item["kind"] == "ConfigMap" and metadata["name"] in kept:
+            continue
+        cluster.delete(kind_of(change.item), metadata["namespace"], metadata["name"])
+        report(Event("delete", change.reference))
 
 
 def _verify(cluster: Cluster, prepared: Prepared, ready: dict[str, Object], report: Report, ingress: str) -> Deployed:
