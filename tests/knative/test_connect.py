@@ -211,6 +211,23 @@ def test_a_quota_is_a_refusal_although_the_server_says_403(api: Any, cluster: Cl
     assert refused.value.status == 403 and "quota" in refused.value.next_step
 
 
+@pytest.mark.parametrize(
+    ("status", "message", "advice"),
+    [
+        (403, "unable to create new content in namespace trade because it is being terminated", "Wait until"),
+        (404, 'namespaces "trade" not found', "Have the namespace created"),
+    ],
+)
+def test_a_namespace_that_is_not_there_or_goes_is_a_refusal_with_the_way_out(
+    api: Any, cluster: Cluster, status: int, message: str, advice: str
+) -> None:
+    item = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a", "namespace": "trade"}}
+    api.table["PATCH /api/v1/namespaces/trade/secrets/a"] = (status, {"message": message})
+    with pytest.raises(Rejected) as refused:
+        cluster.apply(item)
+    assert advice in refused.value.next_step
+
+
 def test_an_unknown_field_is_a_refusal_although_the_server_says_500(api: Any, cluster: Cluster) -> None:
     item = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a", "namespace": "trade"}}
     message = "failed to create typed patch object (NS/X): .spec.template.spec.hostNetwork: field not declared in schema"

@@ -42,7 +42,7 @@ UNSCHEDULABLE = {
     ("message", "advice"),
     [
         ("failed to resolve reference: r/shop:1: not found", "Push the image"),
-        ("unexpected status from HEAD request: 401 Unauthorized", "private"),
+        ("unexpected status from HEAD request: 401 Unauthorized", "docker login"),
         ("pull access denied, repository does not exist", "private"),
         ("dial tcp: lookup nowhere.example: no such host", "do not reach the registry"),
         ("something else", "Check the image's name"),
@@ -174,7 +174,9 @@ def test_a_service_was_never_ready_if_it_is_given_up_and_no_revision_was() -> No
     ("message", "advice", "room"),
     [
         ('Revision "s-00002" failed with message: Unable to fetch image "R": ... 404 Not Found.', "Push the image", False),
-        ("pods is forbidden: exceeded quota: q, requested: pods=1", "quota", True),
+        ("pods is forbidden: exceeded quota: q, requested: pods=1", "raise it", True),
+        ("pods is forbidden: failed quota: q: must specify limits.memory for: queue-proxy", "K8s_MEMORY_LIMIT", False),
+        ("pods is forbidden: minimum cpu usage per Container is 50m, but request is 25m", "LimitRange", False),
         ("pods is forbidden: violates PodSecurity restricted", "report this", False),
         ("0/1 nodes are available: 1 Insufficient cpu.", "Lower the requests", True),
         ('domain name error: invalid domain name "T-NAME.NS"', "too long", False),

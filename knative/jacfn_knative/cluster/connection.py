@@ -225,6 +225,10 @@ def named(error: Rejected, item: Object) -> Rejected:
     next_step = ""
     if "exceeded quota" in error.evidence:
         next_step = "The namespace's quota does not admit it: raise the quota, or choose another namespace (K8s_NAMESPACE)."
+    if "because it is being terminated" in error.evidence:
+        next_step = "Wait until the namespace is gone, then deploy again; or choose another (K8s_NAMESPACE)."
+    if error.status == 404 and 'namespaces "' in error.evidence:
+        next_step = "Have the namespace created (kubectl create namespace), or choose another: K8s_NAMESPACE."
     if "updates to statefulset spec" in error.evidence:
         next_step = "A database's volume cannot be changed in place: set the old storage again, or destroy and deploy anew."
     what = f"The API server refuses {reference(item)}"

@@ -178,7 +178,7 @@ def _ended(ended: Object, pod: str, container: str) -> Problem:
 def _image_advice(message: str) -> str:
     lowered = message.lower()
     if any(word in lowered for word in ("unauthorized", "denied", "forbidden", "401", "403", "authentication")):
-        return "The image is private: give credentials (DOCKER_USERNAME, DOCKER_PASSWORD), or name an image pull Secret."
+        return "The image is private: `docker login` here (DOCKER_USERNAME and DOCKER_PASSWORD for Docker Hub) and deploy again."
     if "not found" in lowered or "404" in lowered or "notfound" in lowered:
         return "Push the image, or check its name: nodes look for it in the registry as they see it, not as this machine does."
     if "no such host" in lowered or "refused" in lowered or "timeout" in lowered:
@@ -199,7 +199,13 @@ def _for_message(message: str) -> Problem:
 def _service_advice(message: str) -> str:
     if "Unable to fetch image" in message:
         return _image_advice(message)
-    if "exceeded quota" in message or "failed quota" in message:
+    if "failed quota" in message:
+        return "The namespace's quota wants limits of every container: set K8s_CPU_LIMIT and K8s_MEMORY_LIMIT."
+    if "usage per Container" in message or "usage per Pod" in message:
+        return (
+            "A LimitRange of the namespace does not admit the pods: change it, or K8s_CPU_REQUEST, K8s_MEMORY_REQUEST and limits."
+        )
+    if "exceeded quota" in message:
         return "The namespace's quota does not admit the pods: raise it, or lower requests and max_scale."
     if "violates PodSecurity" in message:
         return (
