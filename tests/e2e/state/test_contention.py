@@ -74,6 +74,7 @@ async def test_fifty_racing_find_or_create_make_one_node(load: Load) -> None:
     assert len({each[0] for each in found}) == 1
     assert await load.one.until_acknowledged("/walker/tags") == [["only"]]
     assert load.tally.server_errors == 0
+    assert load.tally.conflicts <= MOST_CONFLICTS
 
 
 async def test_two_thousand_appends_to_one_root_are_all_there(load: Load) -> None:
@@ -105,6 +106,7 @@ async def test_two_thousand_transfers_keep_the_sum_at_every_read(load: Load) -> 
     assert await watching == {5000}
     await watcher.close()
     assert load.tally.server_errors == 0
+    assert load.tally.conflicts <= MOST_CONFLICTS
 
 
 async def test_two_that_decide_on_both_accounts_never_both_withdraw(load: Load) -> None:
