@@ -10,6 +10,7 @@ from jacfn_cli.describe import describe
 from jacfn_cli.settings import read_settings
 from jacfn_knative.app import App, Bundle, Image, Knobs
 from jacfn_knative.errors import InvalidApp
+from jacfn_knative.manifests.warm import Window
 from jacfn_runtime.errors import SettingsError
 from jacfn_runtime.program.catalog import Catalog, Endpoint
 
@@ -59,6 +60,21 @@ def test_knobs_of_one_function_win_over_those_of_all(tmp_path: Path) -> None:
     assert (total.knobs.max_scale, total.knobs.window, total.knobs.timeout) == (7, 60, 60)
     assert (total.knobs.warm, total.knobs.cpu) == ("08:00-18:00", "250m")
     assert (items.knobs.max_scale, items.knobs.warm) == (3, "")
+
+
+@pytest.mark.parametrize(
+    "warm",
+    ["00:00-24:00", "8:00-18:00", "22:30-06:00 Europe/Berlin", "08:00-18:00 Etc/GMT+1", "00:00-23:59 America/Port-au-Prince"],
+)
+def test_every_window_that_a_cron_job_can_keep_may_be_written(tmp_path: Path, warm: str) -> None:
+    total, _ = app(tmp_path, f'[plugins.scale.functions.total]\nwarm = "{warm}"').endpoints
+    assert Window.parse(total.knobs.warm)
+
+
+@pytest.mark.parametrize("warm", ["08:00-24:01", "24:00-08:00", "08:00", "8-18", "08:00-18:00 ", "08:00-18:60"])
+def test_what_is_no_window_is_refused(tmp_path: Path, warm: str) -> None:
+    with pytest.raises(SettingsError, match="warm = "):
+        app(tmp_path, f'[plugins.scale.functions.total]\nwarm = "{warm}"')
 
 
 def test_a_function_section_without_an_endpoint_is_refused_with_the_near_one(tmp_path: Path) -> None:
