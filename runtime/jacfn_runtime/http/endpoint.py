@@ -77,6 +77,9 @@ class EndpointResource:
         try:
             with self._places:
                 outcome = await self._graph.run(work)
-        except asyncio.CancelledError:  # the server has to end, and waited as long as it may
-            raise ApiError(500, CUT_OFF) from None
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():  # the server has to end, and waited as long as it may
+                raise ApiError(500, CUT_OFF) from None
+            raise RuntimeError("the program raised CancelledError") from error
         resp.data = success(outcome.result, outcome.reports, req.context.request_id)

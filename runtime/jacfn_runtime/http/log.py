@@ -83,11 +83,11 @@ def log_failure(error: BaseException, request_id: str, endpoint: str) -> None:
 
 
 def jac_place(error: BaseException) -> str:
-    """`main.jac:17`: the innermost line of the program's own that the error passed, or an empty string."""
+    """`main.jac:17`: the innermost line of the program's own that the error passed, or what caused it; or an empty string."""
     place, trace = "", error.__traceback__
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
         if file.endswith(".jac") and "/jaclang/" not in file:
             place = f"{file}:{trace.tb_lineno}"
         trace = trace.tb_next
-    return place
+    return place if place or error.__cause__ is None else jac_place(error.__cause__)

@@ -213,9 +213,12 @@ def test_a_failure_is_logged_with_request_id_place_and_traceback(everything: Ser
     assert "Traceback (most recent call last)" in line["traceback"]
 
 
-@pytest.mark.parametrize("path", ["/function/fail_later", "/function/leave"])
-def test_every_way_to_fail_is_500(everything: Service, path: str) -> None:
-    assert error(everything.http.post(path)) == (500, "EXECUTION_ERROR")
+@pytest.mark.parametrize("name", ["fail_later", "leave", "give_up"])
+def test_every_way_to_fail_is_500_and_logged_with_its_place(everything: Service, name: str) -> None:
+    answer = everything.http.post(f"/function/{name}", headers={"X-Request-Id": f"failed-by-{name}"})
+    assert error(answer) == (500, "EXECUTION_ERROR")
+    (line,) = [json.loads(line) for line in everything.log.splitlines() if f"failed-by-{name}" in line]
+    assert re.fullmatch(r"program\.jac:\d+", line["jac"])
     data(everything.http.post("/walker/echo"))
 
 
