@@ -37,7 +37,7 @@ def deploy_app(entry: Path, settings: Settings, printer: Printer, *, build: Buil
     Raises SettingsError, ProgramError, and whatever `images` and the knative room raise.
     """
     login = ("plugins.scale.kubernetes.docker_username", "plugins.scale.kubernetes.docker_password")
-    settings.need(*(f"plugins.scale.{section}" for section in SECTIONS), without=() if build else login)
+    settings.need("project.name", *(f"plugins.scale.{section}" for section in SECTIONS), without=() if build else login)
     report = narrate(printer)
     check_place(settings, build, report)
     folder, manifest = project_bundle(entry, settings, printer, "leave" if build else "carry")

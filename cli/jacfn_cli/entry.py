@@ -27,6 +27,8 @@ def open_entry(
     printer.hide(settings.secrets)
     for warning in settings.warnings:
         printer.warning(warning)
+    if not filename:
+        settings.need("project.entry-point")
     entry = Path(filename) if filename else settings.folder / (settings.project.entry_point or DEFAULT_ENTRY)
     if not entry.is_file():
         raise _absent(entry, named=filename is not None)

@@ -20,6 +20,9 @@ from jacfn_cli.settings import Settings
 from jacfn_runtime.errors import JacfnError
 from jacfn_runtime.program.catalog import Catalog
 
+PLACE = ("serve", "plugins.scale.server")
+"""The settings that say where a program listens and where its graph is."""
+
 
 class SeedFailed(JacfnError):
     """The stores could not be prepared, or a `with entry` block raised; the process has said why."""
@@ -27,6 +30,7 @@ class SeedFailed(JacfnError):
 
 def serve_here(entry: Path, settings: Settings, printer: Printer) -> NoReturn:
     """Build, seed, say what is served, and become the server."""
+    settings.need(*PLACE)
     check_free(settings.server.host, settings.port)
     catalog, env = prepare(entry, settings, printer)
     printer.table(*endpoint_table(catalog))

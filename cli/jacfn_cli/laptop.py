@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jacfn_cli.describe import function_sections
 from jacfn_cli.endpoints import endpoint_table
-from jacfn_cli.here import address, prepare
+from jacfn_cli.here import PLACE, address, prepare
 from jacfn_cli.ports import listen
 from jacfn_cli.printer import Printer
 from jacfn_cli.sections import seconds
@@ -21,6 +21,7 @@ WINDOW = "10s"  # Knative's 60 would hide from a developer that endpoints sleep
 
 def serve_laptop(entry: Path, settings: Settings, printer: Printer) -> None:
     """Serve until SIGINT or SIGTERM, then say what was measured."""
+    settings.need(*PLACE)
     listener = listen(settings.server.host, settings.port)
     try:
         catalog, env = prepare(entry, settings, printer)

@@ -79,6 +79,26 @@ def test_a_jac_toml_that_is_no_toml(folder: Path) -> None:
     assert result.stderr.startswith(f"Error: {folder / 'jac.toml'} is not valid TOML\n  ")
 
 
+@pytest.mark.parametrize("more", [(), ("--scale", "--target", "local")])
+@pytest.mark.parametrize(
+    ("toml", "key"),
+    [
+        ('[project]\nentry-point = "${GONE}"', "[project] entry-point"),
+        ('[serve]\nsession = "${GONE}"', "[serve] session"),
+        ('[plugins.scale.server]\nhost = "${GONE}"', "[plugins.scale.server] host"),
+    ],
+)
+def test_a_variable_that_is_not_set_is_not_taken_for_the_default(
+    folder: Path, toml: str, key: str, more: tuple[str, ...]
+) -> None:
+    (folder / "main.jac").write_text("def : pub f() -> int { return 1; }")
+    (folder / "jac.toml").write_text(toml)
+    result = jac("start", *more)
+    assert result.exit_code == 2
+    assert f"The environment variable GONE is not set\n  jac.toml: {key} asks for it\n" in result.stderr
+    assert not (folder / ".jac").exists()
+
+
 def test_a_folder_that_is_no_bundle_is_not_replaced(folder: Path) -> None:
     (folder / "main.jac").write_text("def : pub f() -> int { return 1; }")
     (folder / "out").mkdir()

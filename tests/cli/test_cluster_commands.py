@@ -126,6 +126,15 @@ def test_an_app_of_another_project_is_left_alone_and_both_are_named(project: Pat
     assert "belongs to another project: 'shop', and this is 'other'" in result.stderr
 
 
+@pytest.mark.parametrize("command", [("destroy", "main.jac", "--yes"), ("start", "--scale")])
+def test_a_project_whose_name_is_not_set_is_not_taken_for_an_unnamed_one(project: Path, command: tuple[str, ...]) -> None:
+    (project / "jac.toml").write_text('[project]\nname = "${GONE}"')
+    with api_server(project.parent, {}) as server:
+        result = jac(*command)
+    assert (result.exit_code, server.writes) == (2, [])
+    assert "The environment variable GONE is not set\n  jac.toml: [project] name asks for it\n" in result.stderr
+
+
 def test_a_context_that_does_not_exist_is_refused_with_those_that_do(project: Path) -> None:
     with api_server(project.parent, {}):
         result = jac("start", "--scale", "--context", "prod")

@@ -27,7 +27,7 @@ class NotConfirmed(JacfnError):
 def command(printer: Printer, filename: str, yes: bool, keep_data: bool, context: str, profile: str) -> None:
     """Remove the app of the program in FILE: services, deployments, StatefulSets, volumes, secrets. Never the namespace."""
     _, settings = open_entry(filename, printer, profile)
-    settings.need("plugins.scale.kubernetes.app_name", "plugins.scale.kubernetes.namespace")
+    settings.need("project.name", "plugins.scale.kubernetes.app_name", "plugins.scale.kubernetes.namespace")
     app, namespace, project = settings.kubernetes.app_name, settings.kubernetes.namespace, settings.owner
     cluster = open_cluster(settings, printer, context)
     from jacfn_knative.cluster import destroy, inventory
