@@ -2,7 +2,7 @@
 
 Counted in Redis when the app has one (all gateways together), else in this process's memory alone: then N gateways allow N times
 as much, and a restart forgets. Redis away: memory again. NIST SP 800-63B allows 100 failures in a row; this allows 4 for nothing,
-then at most 12 an hour.
+then 12 an hour, and at most 42 to who pauses until they are forgotten.
 """
 
 from __future__ import annotations

@@ -97,6 +97,13 @@ def test_waits_grow_with_failures_and_never_for_ever(failures: int) -> None:
     assert (subject.wait(failures) == 0) == (failures < subject.free)
 
 
+def test_who_pauses_until_failures_are_forgotten_guesses_at_most_42_an_hour() -> None:
+    subject = throttle.account("name:ann")
+    rounds = range(1, 100)
+    taken = [sum(map(subject.wait, range(1, guesses))) + throttle.FORGET_SECONDS for guesses in rounds]
+    assert int(max(3600 * guesses / seconds for guesses, seconds in zip(rounds, taken, strict=True))) == 42
+
+
 async def test_memory_keeps_a_bounded_number_of_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(throttle, "REMEMBERED", 3)
     counters = MemoryCounters()
