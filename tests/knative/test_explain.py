@@ -219,6 +219,23 @@ def test_a_deployment_says_why_it_cannot_make_pods() -> None:
     assert explain.deployment_problem(deployment()) is None
 
 
+def test_a_job_without_pods_is_explained_by_its_own_newest_event() -> None:
+    def event(when: str, reason: str, message: str, uid: str = "2") -> Object:
+        about = {"name": "j", "uid": uid}
+        return {"involvedObject": about, "reason": reason, "message": message, "metadata": {}, "lastTimestamp": when}
+
+    job = {"metadata": {"name": "j", "uid": "2"}}
+    events = [
+        event("2", "FailedCreate", 'Error creating: pods "j-2" is forbidden: exceeded quota: q'),
+        event("1", "FailedCreate", 'Error creating: pods "j-1" is forbidden: failed quota: q'),
+        event("3", "SuccessfulCreate", "fine"),
+        event("3", "FailedCreate", "of a Job that had its name before", uid="1"),
+    ]
+    problem = explain.no_pods_problem(job, events)
+    assert problem and problem.room and "j-2" in problem.what and "raise it" in problem.next_step
+    assert explain.no_pods_problem(job, events[2:]) is None
+
+
 def test_a_job_is_complete_failed_or_running() -> None:
     states = [
         explain.job_state({"status": {"conditions": [{"type": kind, "status": "True"}]}})

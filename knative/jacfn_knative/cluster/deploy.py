@@ -12,7 +12,7 @@ from jacfn_knative.cluster import live
 from jacfn_knative.cluster.addresses import Address, Row, front_addresses, notes, service_rows
 from jacfn_knative.cluster.connection import Cluster
 from jacfn_knative.cluster.destroy import wait_until_gone
-from jacfn_knative.cluster.explain import hangs, never_ready
+from jacfn_knative.cluster.explain import hangs, job_state, never_ready
 from jacfn_knative.cluster.parallel import each
 from jacfn_knative.cluster.prepare import Prepared, prepare
 from jacfn_knative.cluster.watch import JOB_LABEL, Watch
@@ -126,15 +126,18 @@ def _has_node_port(item: Object) -> bool:
 def _afresh(cluster: Cluster, app: App, changes: Sequence[Change], report: Report) -> list[Change]:
     """Give what an earlier deploy left broken another try; returns the changes, what is kept and hangs replaced.
 
-    A kubelet that backs off from a pull or a crash waits up to five minutes, and a Knative Service that was never ready may stay
-    so for good (facts/knative-1.15.md 2); whoever deploys again has mended something.
+    A kubelet that backs off from a pull or a crash waits up to five minutes, a Job that gets no pods tries less and less often,
+    and a Knative Service that was never ready may stay so for good (facts/knative-1.15.md 2); whoever deploys again has mended
+    something.
     """
-    broken = [pod for pod in live.pods(cluster, app.namespace, app.name) if hangs(pod)]
+    pods = live.pods(cluster, app.namespace, app.name)
+    broken = [pod for pod in pods if hangs(pod)]
     for pod in broken:
         if JOB_LABEL not in pod["metadata"]["labels"]:
             cluster.delete(live.POD, app.namespace, pod["metadata"]["name"])
             report(Event("delete", f"Pod/{pod['metadata']['name']}", "it hangs; a new one tries again"))
-    again = {f"Job/{pod['metadata']['labels'].get(JOB_LABEL)}" for pod in broken}
+    again = {f"Job/{pod['metadata']['labels'][JOB_LABEL]}" for pod in broken if JOB_LABEL in pod["metadata"]["labels"]}
+    again |= _jobs_without_pods(cluster, changes, pods)
     if any(kind_of(change.item) == KNATIVE_SERVICE for change in changes):
         services = cluster.list(KNATIVE_SERVICE, app.namespace, live.selector(app.name))
         again |= {reference(item) for item in services if never_ready(item)}
@@ -144,6 +147,17 @@ def _afresh(cluster: Cluster, app: App, changes: Sequence[Change], report: Repor
         else change
         for change in changes
     ]
+
+
+def _jobs_without_pods(cluster: Cluster, changes: Sequence[Change], pods: Sequence[Object]) -> set[str]:
+    served = {pod["metadata"]["labels"].get(JOB_LABEL) for pod in pods}
+    found = set()
+    for change in changes:
+        name = change.item["metadata"]["name"]
+        if change.action == "keep" and change.item["kind"] == "Job" and name not in served:
+            job = cluster.get(kind_of(change.item), change.item["metadata"]["namespace"], name)
+            found |= {change.reference} if job and job_state(job) == "running" else set()
+    return found
 
 
 def _wait_for_destroy(cluster: Cluster, going: Sequence[Object], report: Report) -> None:

@@ -127,6 +127,13 @@ def deployment_problem(item: Object) -> Problem | None:
     return None
 
 
+def no_pods_problem(item: Object, events: Sequence[Object]) -> Problem | None:
+    """Why a Job or StatefulSet has no pods: unlike a Deployment they say it in events only."""
+    own = [event for event in events if event["involvedObject"].get("uid") == item["metadata"]["uid"]]
+    failed = sorted((event for event in own if event.get("reason") == "FailedCreate"), key=_when)
+    return _for_message(str(failed[-1].get("message", ""))) if failed else None
+
+
 def job_state(item: Object) -> str:
     """`complete`, `failed` or `running`."""
     if condition(item, "Complete") == "True":
@@ -145,12 +152,16 @@ def condition(item: Object, kind: str) -> str:
 def warnings(events: Sequence[Object], names: Sequence[str]) -> list[str]:
     """The newest warning of each reason about these objects, without those that healthy deploys show as well."""
     found: dict[str, str] = {}
-    for event in sorted(events, key=lambda item: str(item.get("lastTimestamp") or item["metadata"].get("creationTimestamp"))):
+    for event in sorted(events, key=_when):
         message = str(event.get("message", ""))
         usual = "please apply your changes to the latest version" in message or "connection refused" in message
         if event.get("type") == "Warning" and event["involvedObject"].get("name") in names and not usual:
             found[event.get("reason", "")] = f"{event.get('reason')}: {message}"
     return list(found.values())
+
+
+def _when(event: Object) -> str:
+    return str(event.get("lastTimestamp") or event["metadata"].get("creationTimestamp"))
 
 
 def _statuses(pod: Object) -> list[Object]:

@@ -24,7 +24,7 @@ ROOM_SECONDS = {True: 60.0, False: 15.0}
 # An API server that is restarted is away for some seconds; a deploy outlives that.
 OUTAGE_SECONDS = 20.0
 LOG_LINES = 30
-QUIET_SECONDS = 8.0  # a Job that takes longer is asked what it is doing
+QUIET_SECONDS = 8.0  # a Job that takes longer is asked what it is doing, and what has no pods by then why
 EVENT = Kind("", "v1", "Event", "events")
 JOB_LABEL = "batch.kubernetes.io/job-name"
 WATCHED = ("StatefulSet", "Deployment", "Job")
@@ -124,6 +124,8 @@ class Watch:
         if item["kind"] == "Job" and explain.job_state(item) == "failed":
             raise self._failed_init(pods)
         problem, believed = self._problem(item, pods)
+        if problem is None and not pods and self.waited > QUIET_SECONDS and self.pending[name].action != "keep":
+            problem, believed = self._no_pods(item)
         if problem is None:
             self.false_since.pop(name, None)
         elif time.monotonic() - self.false_since.setdefault(name, time.monotonic()) >= believed:
@@ -144,6 +146,16 @@ class Watch:
         if problem and not problem.room:
             return problem, 0.0
         problem = problem or (explain.service_problem if kind_of(item) == KNATIVE_SERVICE else explain.deployment_problem)(item)
+        return problem, ROOM_SECONDS[self.ending] if problem and problem.room else BELIEF_SECONDS
+
+    def _no_pods(self, item: Object) -> tuple[explain.Problem | None, float]:
+        """The same for a Job or StatefulSet that gets no pods: a quota, a LimitRange, Pod Security."""
+        if item["kind"] not in ("Job", "StatefulSet"):
+            return None, 0.0
+        try:
+            problem = explain.no_pods_problem(item, self.cluster.list(EVENT, self.namespace))
+        except NotAllowed:  # a deploy needs no right to see events
+            return None, 0.0
         return problem, ROOM_SECONDS[self.ending] if problem and problem.room else BELIEF_SECONDS
 
     def _failure(self, what: str, problem: explain.Problem) -> DeployFailed:

@@ -81,6 +81,26 @@ def test_a_quota_that_does_not_admit_the_pods(room: Room, app: MakeApp, namespac
         room.kubectl.kubectl("delete", "quota", "none", "-n", namespace)
 
 
+def test_a_quota_that_leaves_the_first_pod_no_room_and_is_raised_then(room: Room, app: MakeApp, namespace: str) -> None:
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "pods"}, "spec": {"hard": {"pods": "0"}}}
+    room.kubectl.kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(quota))
+    crowded = app(name="crowded", data=replace(OUTSIDE, mongodb_uri=f"mongodb://nowhere.{namespace}.svc/x"))
+    started = time.monotonic()
+    try:
+        time.sleep(1)
+        with pytest.raises(DeployFailed) as failed:
+            room.deploy(crowded)
+        assert "exceeded quota" in failed.value.evidence and "raise it" in failed.value.next_step
+        assert time.monotonic() - started < 90, "the reason came from a timeout"
+    finally:
+        room.kubectl.kubectl("delete", "quota", "pods", "-n", namespace)
+    with pytest.raises(DeployFailed, match="init"):  # the Job is tried anew at once, and waits for a store that is not there
+        room.deploy(crowded, seconds=20)
+    pods = room.kubectl.get("pods", namespace, "jacfn.dev/app=crowded")
+    room.destroy(crowded)
+    assert pods, "the controller's back-off was waited for"
+
+
 def test_a_quota_on_limits_admits_an_app_that_has_some(room: Room, app: MakeApp, namespace: str) -> None:
     hard = {"limits.memory": "16Gi", "limits.cpu": "40", "requests.cpu": "4"}
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "limits"}, "spec": {"hard": hard}}
