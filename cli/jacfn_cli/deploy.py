@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from jacfn_cli.own_image import Build, save_own
 from jacfn_cli.printer import Printer
 from jacfn_cli.progress import narrate
 from jacfn_cli.settings import Settings
-from jacfn_knative.app import Bundle
+from jacfn_knative.app import Bundle, Image
 from jacfn_runtime.program.catalog import Catalog
 
 if TYPE_CHECKING:
@@ -41,6 +42,10 @@ def deploy_app(entry: Path, settings: Settings, printer: Printer, *, build: Buil
     report = narrate(printer)
     check_place(settings, build, report)
     folder, manifest = project_bundle(entry, settings, printer, "leave" if build else "carry")
+    # Settings that cannot be are found before an image is made and pushed: which one it is says nothing about them.
+    wanted = describe(
+        settings, manifest.catalog, Bundle(hash=manifest.hash), Image(reference="not-made-yet"), settings.serve.main
+    )
     if build and build.output:
         nodes = () if build.platforms else platforms(open_cluster(settings, printer, context))
         _say_archive(save_own(settings, folder, manifest, build, build.output, nodes, report), build, printer)
@@ -55,8 +60,7 @@ def deploy_app(entry: Path, settings: Settings, printer: Printer, *, build: Buil
         if carried
         else Bundle(hash=manifest.hash, files=bundle_files(folder, manifest))
     )
-    app = describe(settings, manifest.catalog, bundle, image, settings.serve.main)
-    prepared = prepare(cluster, app, capabilities, report)
+    prepared = prepare(cluster, replace(wanted, bundle=bundle, image=image), capabilities, report)
     _say_plan(prepared, printer)
     if dry_run:
         rows = [[change.action, change.reference, ", ".join(change.reasons)] for change in prepared.changes]

@@ -135,6 +135,15 @@ def test_a_project_whose_name_is_not_set_is_not_taken_for_an_unnamed_one(project
     assert "The environment variable GONE is not set\n  jac.toml: [project] name asks for it\n" in result.stderr
 
 
+def test_settings_that_cannot_be_are_found_before_an_image_is_made_or_the_cluster_asked(project: Path) -> None:
+    (project / "jac.toml").write_text('[project]\nname = "shop"\n[plugins.scale.functions.get_items]\nwindow = "2s"\n')
+    for more in ((), ("--build", "--registry", "dev.local")):
+        result = jac("start", "--scale", *more)
+        assert result.exit_code == 2
+        assert "Error: window = 2 is not between 6 and 3600" in result.stderr
+        assert "Context" not in result.stderr and "image" not in result.stderr
+
+
 def test_a_context_that_does_not_exist_is_refused_with_those_that_do(project: Path) -> None:
     with api_server(project.parent, {}):
         result = jac("start", "--scale", "--context", "prod")
