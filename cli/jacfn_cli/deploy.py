@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from jacfn_knative.plan import Action
 
 SECTIONS = ("jwt", "sso", "database", "kubernetes", "knative", "functions", "env", "secrets")
+ELSEWHERE = {
+    "serve.port": "--port is where this machine listens: in a cluster it is node_port (K8s_NODE_PORT), and this has no effect",
+    "serve.session": "--session names a file on this machine: in a cluster the graph is in MongoDB, and this has no effect",
+}
 VERBS: dict[Action, str] = {
     "create": "to create",
     "update": "to change",
@@ -39,6 +43,9 @@ def deploy_app(entry: Path, settings: Settings, printer: Printer, *, build: Buil
     """
     login = ("plugins.scale.kubernetes.docker_username", "plugins.scale.kubernetes.docker_password")
     settings.need("project.name", *(f"plugins.scale.{section}" for section in SECTIONS), without=() if build else login)
+    for key, text in ELSEWHERE.items():
+        if settings.origin(key).startswith("--"):
+            printer.warning(text)
     report = narrate(printer)
     check_place(settings, build, report)
     folder, manifest = project_bundle(entry, settings, printer, "leave" if build else "carry")

@@ -73,6 +73,16 @@ def test_a_dry_run_says_where_and_what_and_writes_nothing(project: Path) -> None
     assert re.search(r"^create  ksvc/shop-create-item-", result.stdout, re.MULTILINE)
 
 
+def test_what_has_no_effect_in_a_cluster_is_said(project: Path) -> None:
+    with api_server(project.parent, {}):
+        plain = jac("start", "--scale", "--dry-run")
+        given = jac("start", "--scale", "--dry-run", "--port", "9000", "--session", "prod")
+    assert (plain.exit_code, given.exit_code) == (0, 0)
+    assert "no effect" not in plain.stderr
+    assert "Warning: --port is where this machine listens" in given.stderr
+    assert "Warning: --session names a file on this machine" in given.stderr
+
+
 def test_destroy_lists_what_goes_and_without_a_terminal_or_yes_touches_nothing(project: Path) -> None:
     with api_server(project.parent, deployed()) as server:
         result = jac("destroy", "main.jac")
