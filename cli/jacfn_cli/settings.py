@@ -211,8 +211,10 @@ def _ours(toml: JacToml) -> tuple[dict[str, Leaf], list[str]]:
             leaves[key] = leaf
         elif known and table not in SHARED and (near := get_close_matches(name, known, n=1, cutoff=0.75)):
             raise SettingsError(f"[{table}] has no key `{name}`", evidence=leaf.origin, next_step=f"Did you mean `{near[0]}`?")
+        elif meant := _misspelt(table):
+            raise SettingsError(f"There is no section [{table}]", evidence=leaf.origin, next_step=f"Did you mean [{meant}]?")
         elif key.startswith("plugins.scale."):
-            warnings.append(_unknown(table, name, leaf.origin))
+            warnings.append(f"{leaf.origin}: [{table}] {name} is not a setting of jacfn and has no effect")
     return leaves, warnings
 
 
@@ -223,8 +225,12 @@ def _known(table: str) -> dict[str, Any] | None:
     return fields(TABLES[parent]) if parent else None
 
 
-def _unknown(table: str, name: str, origin: str) -> str:
-    sections = [*SECTIONS, *TABLES]
-    near = get_close_matches(table, sections, n=1, cutoff=0.85) if table not in sections else []
-    hint = f"; did you mean [{near[0]}]?" if near else ""
-    return f"{origin}: [{table}] {name} is not a setting of jacfn and has no effect{hint}"
+def _misspelt(table: str) -> str:
+    """The section that was meant by `plugins.scale.kubernets`, `plugin.scale.jwt` or `plugins.scale.function.w`, or ""."""
+    parts = table.split(".")
+    if len(parts) < 3 or not get_close_matches(".".join(parts[:2]), ["plugins.scale"], cutoff=0.85):
+        return ""
+    ours = [name.rpartition(".")[2] for name in (*SECTIONS, *TABLES, *FREE) if name not in SHARED]
+    near = get_close_matches(parts[2], ours, n=1, cutoff=0.75)
+    meant = ".".join(["plugins", "scale", *near, *parts[3:]])
+    return meant if near and meant != table else ""

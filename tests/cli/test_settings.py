@@ -198,11 +198,27 @@ def test_a_misspelt_key_stops_with_the_near_one(tmp_path: Path) -> None:
 
 
 def test_a_key_or_section_that_is_nobodys_is_named_and_does_not_stop(tmp_path: Path) -> None:
-    found = settings(tmp_path, '[plugins.scale.kubernetes]\nplugin_versions = "x"\n[plugins.scale.databse]\na = 1')
-    assert found.warnings == (
+    toml = '[plugins.scale]\nb = 1\n[plugins.scale.kubernetes]\nplugin_versions = "x"\n[plugins.scale.monitoring]\na = 1'
+    assert settings(tmp_path, toml).warnings == (
+        "jac.toml: [plugins.scale] b is not a setting of jacfn and has no effect",
         "jac.toml: [plugins.scale.kubernetes] plugin_versions is not a setting of jacfn and has no effect",
-        "jac.toml: [plugins.scale.databse] a is not a setting of jacfn and has no effect; did you mean [plugins.scale.database]?",
+        "jac.toml: [plugins.scale.monitoring] a is not a setting of jacfn and has no effect",
     )
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("plugins.scale.kubernets", "plugins.scale.kubernetes"),
+        ("plugin.scale.kubernetes", "plugins.scale.kubernetes"),
+        ("plugins.scale.function.create_item", "plugins.scale.functions.create_item"),
+        ("plugins.scale.secret", "plugins.scale.secrets"),
+    ],
+)
+def test_a_misspelt_section_stops_with_the_near_one(tmp_path: Path, written: str, meant: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        settings(tmp_path, f'[{written}]\nnamespace = "production"')
+    assert str(error.value) == f"There is no section [{written}]\njac.toml\nDid you mean [{meant}]?"
 
 
 def test_keys_of_jaclang_and_of_other_plugins_are_none_of_our_business(tmp_path: Path) -> None:
