@@ -5,13 +5,15 @@ A key that comes twice counts with its last value, as in every JSON parser of a 
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
 from typing import Any
 
 import falcon.asgi
 import msgspec
 
-from jacfn_runtime.http.errors import ApiError
+from jacfn_runtime.http.errors import ApiError, unavailable
 from jacfn_runtime.program.arguments import InvalidArguments, Problem, bind, given
 
 DEEPEST = 64  # levels; deeper ones are attacks on whoever walks through the value recursively
@@ -24,9 +26,13 @@ _JSON = re.compile(r"application/(?:[\w.-]+\+)?json\s*(?:;\s*charset\s*=\s*\"?ut
 
 
 async def read(req: falcon.asgi.Request, limit: int) -> bytes:
-    """The body's bytes. Raises ApiError 413 for more than `limit` of them."""
+    """The body's bytes. Raises ApiError 413 for more than `limit` of them, 503 when the server had to end first."""
     too_large = (req.content_length or 0) > limit
-    body = b"" if too_large else await req.stream.read(limit + 1)
+    try:
+        body = b"" if too_large else await req.stream.read(limit + 1)
+    except asyncio.CancelledError:
+        req.stream.close()  # nobody reads the rest
+        raise unavailable("The server had to end before the whole request was there", 1) from None
     if too_large or len(body) > limit:
         raise ApiError(413, f"The body is larger than {limit} bytes")
     return body
@@ -35,8 +41,9 @@ async def read(req: falcon.asgi.Request, limit: int) -> bytes:
 async def drain(req: falcon.asgi.Request) -> None:
     """Throw the rest of the body away: a peer that is still sending would see a broken connection instead of the answer."""
     left = DRAINED
-    while left > 0 and not req.stream.eof:
-        left -= len(await req.stream.read(64 * 1024)) or left
+    with contextlib.suppress(asyncio.CancelledError):  # the server has to end: the answer goes out as things are
+        while left > 0 and not req.stream.eof:
+            left -= len(await req.stream.read(64 * 1024)) or left
 
 
 def check_media_type(req: falcon.asgi.Request) -> None:

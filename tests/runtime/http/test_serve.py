@@ -71,6 +71,22 @@ def test_what_runs_longer_than_the_grace_period_is_cut_off_and_told_so(start: St
         assert service.process.wait(5) == 1
 
 
+@pytest.mark.parametrize(("path", "expected"), [("/function/total", b"503"), ("/function/secret", b"401")])
+def test_who_has_not_sent_the_whole_request_by_then_gets_an_answer_too(start: Start, path: str, expected: bytes) -> None:
+    with (
+        start("function/total,function/secret", JACFN_GRACE_SECONDS="1") as service,
+        socket.create_connection(("127.0.0.1", service.port), timeout=10) as half,
+    ):
+        half.sendall(b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n{" % path.encode())
+        time.sleep(0.3)
+        service.process.send_signal(signal.SIGTERM)
+        answer = b"".join(iter(lambda: half.recv(65536), b""))
+        assert answer.startswith(b"HTTP/1.1 " + expected)
+        assert b'"ok":false' in answer
+        assert service.process.wait(5) == 0
+        assert "Traceback" not in service.log
+
+
 def test_ctrl_c_ends_in_order_as_a_shell_expects(start: Start) -> None:
     with start("walker/echo") as service:
         service.process.send_signal(signal.SIGINT)
