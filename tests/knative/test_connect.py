@@ -14,15 +14,15 @@ import pytest
 
 from jacfn_knative.cluster import connect, connection
 from jacfn_knative.cluster.connection import Cluster, path_of
-from jacfn_knative.cluster.deploy import _remove
+from jacfn_knative.cluster.deploy import _remove, _takes_port
 from jacfn_knative.cluster.discover import discover
 from jacfn_knative.cluster.parallel import each
 from jacfn_knative.cluster.preflight import check_access, check_placeholders, namespace_exists
 from jacfn_knative.errors import ClusterError, ForeignObject, NoCluster, NotAllowed, Rejected
 from jacfn_knative.manifests.kinds import KINDS, KNATIVE_SERVICE
-from jacfn_knative.plan import Change
+from jacfn_knative.plan import Change, plan, stamped
 from jacfn_knative.report import silent
-from knative.apps import SHOP
+from knative.apps import BARE, SHOP, made
 from servers import free_port
 
 FORBIDDEN = {"message": 'namespaces "trade" is forbidden: User "u" cannot get resource "namespaces" in the namespace "trade"'}
@@ -317,6 +317,17 @@ def test_a_bundle_that_a_revision_has_mounted_since_the_plan_is_not_removed(api:
     _remove(cluster, SHOP, [config_map("shop-bundle-a"), config_map("shop-bundle-b")], silent)
     deleted = [path.partition("?")[0].rpartition("/")[2] for method, path, _ in api.seen if method == "DELETE"]
     assert deleted == ["shop-bundle-b"]
+
+
+def test_a_node_port_is_taken_before_anything_else_unless_it_leads_to_other_pods_then() -> None:
+    front = made()["Service/shop-service"]
+    assert _takes_port(Change("create", front))
+    moved = made(replace(SHOP, node_port=30077))["Service/shop-service"]
+    (change,) = plan([moved], [stamped(front)])
+    assert change.action == "update" and _takes_port(change)
+    (other_mode,) = plan([made(replace(SHOP, node_port=30077), BARE)["Service/shop-service"]], [stamped(front)])
+    assert other_mode.action == "update" and not _takes_port(other_mode)
+    assert not _takes_port(Change("keep", front)) and not _takes_port(Change("create", made()["ksvc/shop"]))
 
 
 def test_knative_is_absent_only_if_the_server_says_so(api: Any, cluster: Cluster) -> None:

@@ -62,7 +62,7 @@ def carry_out(
         _wait_for_destroy(cluster, prepared.going, report)
         wanted = _afresh(cluster, app, [change for change in prepared.changes if change.action != "delete"], report)
         # A new node port first: no dry run tells that one is out of range, and nothing else has been written if it is refused.
-        ports = [change for change in wanted if change.action == "create" and _has_node_port(change.item)]
+        ports = [change for change in wanted if _takes_port(change)]
         _write(cluster, ports, applied, report)
         wanted = [change for change in wanted if change not in ports]
         for _, group in groupby(wanted, key=_phase):
@@ -119,8 +119,11 @@ def _phase(change: Change) -> int:
     return phase(change.item)
 
 
-def _has_node_port(item: Object) -> bool:
-    return bool(item.get("spec", {}).get("type") == "NodePort")
+def _takes_port(change: Change) -> bool:
+    """Whether a change is of a node port and of nothing else: one that leads to other pods as well has to wait for them."""
+    if change.item.get("spec", {}).get("type") != "NodePort":
+        return False
+    return change.action == "create" or change.reasons == ("spec.ports[0].nodePort",)
 
 
 def _afresh(cluster: Cluster, app: App, changes: Sequence[Change], report: Report) -> list[Change]:
