@@ -29,7 +29,8 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class JacToml:
-    """All leaves by dotted key (`plugins.scale.kubernetes.app_name`); `folder` is None where there is no jac.toml."""
+    """All leaves by dotted key (`plugins.scale.kubernetes.app_name`), those of later layers last; `folder` is None where there is
+    no jac.toml."""
 
     folder: Path | None = None
     profile: str = ""
@@ -52,6 +53,7 @@ def read_jactoml(start: Path, profile: str, env: Mapping[str, str]) -> JacToml:
     leaves: dict[str, Leaf] = {}
     for origin, table in _layers(folder, base, profile):
         for key, value in _flatten(table):
+            leaves.pop(key, None)  # so that they are in the order of the layers, too
             leaves[key] = _leaf(value, origin, env)
     return JacToml(folder, profile, leaves)
 

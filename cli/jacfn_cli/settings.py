@@ -165,8 +165,6 @@ def _lookup(key: str, kind: Any, flags: Mapping[str, object], env: Mapping[str, 
         variable = pattern.format(name=key.split(".")[-2].upper())
         if env.get(variable):
             return Leaf(env[variable], f"environment variable {variable}")
-        if variable in leaves:
-            return leaves[variable]
     return leaves.get(key)
 
 
@@ -198,13 +196,18 @@ def _free(prefix: str, values: Mapping[str, object]) -> dict[str, str]:
 
 def _ours(toml: JacToml) -> tuple[dict[str, Leaf], list[str]]:
     """The leaves of our sections, with the document's `K8s_...` spellings lifted out of whatever table they were pasted into."""
-    variables = {v for section in SECTIONS.values() for kind in fields(section).values() for v in extra(kind, "env") or ()}
+    variables = {
+        variable: f"{prefix}.{name}"
+        for prefix, section in SECTIONS.items()
+        for name, kind in fields(section).items()
+        for variable in extra(kind, "env") or ()
+    }
     leaves: dict[str, Leaf] = {}
     warnings: list[str] = []
     for key, leaf in toml.leaves.items():
         table, _, name = key.rpartition(".")
         if name in variables and (not table or table in SECTIONS):
-            leaves[name] = leaf
+            leaves[variables[name]] = leaf  # in the order of the layers: a profile's wins over jac.toml's in either spelling
             continue
         known = _known(table)
         if table in FREE or (known and name in known):

@@ -257,6 +257,21 @@ def test_the_documents_variables_may_stand_in_jac_toml_as_it_shows_them(tmp_path
     assert (found.kubernetes.healthcheck_path, found.kubernetes.liveness_period) == ("/healthz/live", 5)
 
 
+@pytest.mark.parametrize(
+    ("base", "profile"),
+    [
+        ('K8s_NAMESPACE = "base"\n', 'namespace = "prod"'),
+        ('[plugins.scale.kubernetes]\nnamespace = "base"\n', 'K8s_NAMESPACE = "prod"'),
+        ('[plugins.scale.kubernetes]\nK8s_NAMESPACE = "base"\n', 'namespace = "prod"'),
+    ],
+)
+def test_a_profile_wins_in_either_spelling(tmp_path: Path, base: str, profile: str) -> None:
+    found = settings(tmp_path, f"{base}[environments.prod.plugins.scale.kubernetes]\n{profile}", profile="prod")
+    assert found.kubernetes.namespace == "prod"
+    assert found.origin("plugins.scale.kubernetes.namespace") == "jac.toml [environments.prod]"
+    assert settings(tmp_path).kubernetes.namespace == "base"
+
+
 def test_functions_and_the_programs_own_environment_have_sections(tmp_path: Path) -> None:
     toml = """
     [plugins.scale.functions.create_item]
