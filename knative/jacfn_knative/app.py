@@ -132,8 +132,6 @@ class Image:
 
     reference: str
     """By digest where possible: `registry/name@sha256:...`."""
-    pull_secret: str = ""
-    """Name of a Secret that exists in the namespace."""
     credentials: PullCredentials | None = None
     """Makes the Secret `<app>-pull`."""
 

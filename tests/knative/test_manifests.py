@@ -160,13 +160,12 @@ def test_another_openid_provider_is_known_by_its_issuer() -> None:
     assert gateway["SSO_REDIRECTS"] == "https://shop.example/a,https://shop.example/b"
 
 
-def test_nodes_pull_with_the_secret_that_was_given_or_made() -> None:
+def test_nodes_pull_with_the_secret_that_was_made() -> None:
     def pull(app: App) -> object:
         return made(app)["ksvc/shop"]["spec"]["template"]["spec"].get("imagePullSecrets")
 
     assert pull(FULL) == [{"name": "shop-pull"}]
     assert made(FULL)["Secret/shop-pull"]["type"] == "kubernetes.io/dockerconfigjson"
-    assert pull(replace(SHOP, image=Image(reference="r", pull_secret="mine"))) == [{"name": "mine"}]
     assert pull(SHOP) is None
 
 

@@ -85,14 +85,13 @@ def spec(context: Context, container: Object, *, bundle_mounted: bool = True) ->
     volumes: list[Object] = [{"name": "tmp", "emptyDir": {}}]
     if bundle_mounted and context.app.bundle.files:
         volumes.append(bundle.volume(context, "bundle"))
-    pull = context.secret("pull") if context.app.image.credentials else context.app.image.pull_secret
     return {
         "serviceAccountName": context.app.name,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,  # a variable for each Service of the namespace slows every start (knative/serving 8498)
         "containers": [container],
         "volumes": volumes,
-        **({"imagePullSecrets": [{"name": pull}]} if pull else {}),
+        **({"imagePullSecrets": [{"name": context.secret("pull")}]} if context.app.image.credentials else {}),
     }
 
 
