@@ -51,11 +51,10 @@ def plan(desired: Sequence[Object], live: Sequence[Object], retained: Collection
 
 
 def stamped(item: Object) -> Object:
-    """The object with the hash of its own manifest in an annotation. Of a Secret's data only the keys are part of the hash: it is
-    public."""
+    """The object with the hash of its own manifest in an annotation. A Secret's values are not part of the hash: it is public."""
     metadata = item["metadata"]
     annotations = {name: value for name, value in metadata.get("annotations", {}).items() if name != HASH}
-    public = item | {"data": sorted(item.get("data", {}))} if item["kind"] == "Secret" else item
+    public = {name: value for name, value in item.items() if item["kind"] != "Secret" or name != "data"}
     content = json.dumps(public | {"metadata": metadata | {"annotations": annotations}}, sort_keys=True)
     digest = hashlib.sha256(content.encode()).hexdigest()[:16]
     return item | {"metadata": metadata | {"annotations": annotations | {HASH: digest}}}
@@ -84,9 +83,16 @@ def _change(desired: Object, live: Object | None) -> Change:
         # A Job's template is immutable and its name has the template's hash: what is there under this name is the same.
         return Change("replace", desired, ("it had failed",)) if _failed(live) else Change("keep", desired)
     reasons = [path for path in differences(desired, live) if not path.endswith(HASH)]
+    if desired["kind"] == "Secret":  # its data is all ours, and its hash knows nothing of it
+        reasons += [f"data.{key}" for key in surplus_keys(desired, live)]
     if not reasons and live["metadata"].get("annotations", {}).get(HASH) != desired["metadata"]["annotations"][HASH]:
         reasons = ["a field was removed"]
     return Change("update" if reasons else "keep", desired, tuple(reasons))
+
+
+def surplus_keys(desired: Object, live: Object) -> list[str]:
+    """Keys of a Secret that it should not have any more."""
+    return sorted(set(live.get("data", {})) - set(desired.get("data", {})))
 
 
 def _failed(job: Object) -> bool:

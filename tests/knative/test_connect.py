@@ -14,7 +14,7 @@ import pytest
 
 from jacfn_knative.cluster import connect, connection
 from jacfn_knative.cluster.connection import Cluster, path_of
-from jacfn_knative.cluster.deploy import _remove, _takes_port
+from jacfn_knative.cluster.deploy import _remove, _takes_port, _write
 from jacfn_knative.cluster.discover import discover
 from jacfn_knative.cluster.parallel import each
 from jacfn_knative.cluster.preflight import check_access, check_placeholders, namespace_exists
@@ -317,6 +317,18 @@ def test_a_bundle_that_a_revision_has_mounted_since_the_plan_is_not_removed(api:
     _remove(cluster, SHOP, [config_map("shop-bundle-a"), config_map("shop-bundle-b")], silent)
     deleted = [path.partition("?")[0].rpartition("/")[2] for method, path, _ in api.seen if method == "DELETE"]
     assert deleted == ["shop-bundle-b"]
+
+
+def test_a_key_that_a_secret_was_created_with_goes_although_an_apply_would_leave_it(api: Any, cluster: Cluster) -> None:
+    metadata = {"name": "shop-env", "namespace": "trade"}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": {"A": "YQ=="}}
+    api.table["PATCH /api/v1/namespaces/trade/secrets/shop-env"] = (200, secret | {"data": {"A": "YQ==", "B": "Yg=="}})
+    _write(cluster, [Change("update", secret)], [], silent)
+    assert json.loads(api.seen[-1][2]) == {"data": {"B": None}}
+    seen = len(api.seen)
+    api.table["PATCH /api/v1/namespaces/trade/secrets/shop-env"] = (200, secret)
+    _write(cluster, [Change("update", secret)], [], silent)
+    assert len(api.seen) == seen + 1
 
 
 def test_a_node_port_is_taken_before_anything_else_unless_it_leads_to_other_pods_then() -> None:

@@ -133,6 +133,12 @@ class Cluster:
             raise refusal from None
         return answer
 
+    def forget(self, secret: Object, keys: Sequence[str]) -> None:
+        """Remove keys from a Secret."""
+        path = path_of(kind_of(secret), secret["metadata"]["namespace"], secret["metadata"]["name"])
+        body = {"data": dict.fromkeys(keys)}
+        self.request("patch", path, body, query=[("fieldManager", MANAGER)], content_type="application/merge-patch+json")
+
     def delete(self, kind: Kind, namespace: str, name: str) -> bool:
         """Have an object removed after everything that it owns; False if it is not there."""
         try:

@@ -20,7 +20,7 @@ from jacfn_knative.errors import DeployFailed, KnativeError
 from jacfn_knative.manifests import Object
 from jacfn_knative.manifests.context import COMPONENT_LABEL
 from jacfn_knative.manifests.kinds import KNATIVE_SERVICE, PHASES, kind_of, phase, reference
-from jacfn_knative.plan import Change
+from jacfn_knative.plan import Change, surplus_keys
 from jacfn_knative.report import Event, Report, silent
 
 READY_SECONDS = 300.0  # for each phase: a slow pull of an image fits, a pod that hangs does not hold a pipeline for ever
@@ -104,11 +104,17 @@ def _write(cluster: Cluster, changes: Sequence[Change], applied: list[str], repo
         if change.action == "create" and item["kind"] == "Secret":
             cluster.create(item)  # two first deploys at once must not make two passwords: the second one fails here
         else:
-            cluster.apply(item)
+            _drop_surplus(cluster, item, cluster.apply(item))
         applied.append(change.reference)
         report(Event("apply", change.reference, ", ".join((change.action, *change.reasons))))
 
     each(write, changes)
+
+
+def _drop_surplus(cluster: Cluster, item: Object, live: Object) -> None:
+    """Remove the keys that a Secret should not have any more: an apply leaves what came with the Secret's creation."""
+    if item["kind"] == "Secret" and (surplus := surplus_keys(item, live)):
+        cluster.forget(item, surplus)
 
 
 def _phase(change: Change) -> int:
