@@ -160,7 +160,8 @@ class Attempt:
                 self._confirm()
         finally:
             self.close()
-        if isinstance(error, SystemExit | StopIteration):  # they would end the server, or vanish in a future
+        # What is no Exception (SystemExit, KeyboardInterrupt) would end the server; a StopIteration vanishes in a future.
+        if isinstance(error, StopIteration) or not isinstance(error, Exception | asyncio.CancelledError):
             raise RuntimeError(f"the program raised {type(error).__name__}") from error  # noqa: TRY004  it is no wrong type
         raise error
 

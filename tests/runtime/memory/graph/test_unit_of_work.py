@@ -84,7 +84,9 @@ async def test_what_raises_writes_nothing_and_tells_where(alice: User, module: A
     assert module.happened == []
 
 
-@pytest.mark.parametrize(("walker", "error"), [("leave", "SystemExit"), ("stop", "StopIteration")])
+@pytest.mark.parametrize(
+    ("walker", "error"), [("leave", "SystemExit"), ("interrupt", "KeyboardInterrupt"), ("stop", "StopIteration")]
+)
 async def test_what_would_end_a_server_or_a_future_is_an_ordinary_error(
     alice: User, module: Any, counter: str, walker: str, error: str
 ) -> None:
