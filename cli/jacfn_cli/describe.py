@@ -9,6 +9,7 @@ from typing import Any
 from jacfn_cli.sections import Function, Knative, seconds
 from jacfn_cli.settings import Settings
 from jacfn_knative import app as knative
+from jacfn_knative.errors import InvalidApp
 from jacfn_runtime.errors import SettingsError
 from jacfn_runtime.program.catalog import Catalog
 
@@ -25,7 +26,7 @@ def describe(settings: Settings, catalog: Catalog, bundle: knative.Bundle, image
             knative.AppEndpoint(
                 id=endpoint.id,
                 public=endpoint.public,
-                knobs=_knobs(settings.knative, sections.get(endpoint.id, Function())),
+                knobs=_knobs(endpoint.id, settings.knative, sections.get(endpoint.id, Function())),
             )
             for endpoint in catalog.endpoints
         ),
@@ -80,13 +81,18 @@ def function_sections(settings: Settings, catalog: Catalog) -> Mapping[str, Func
     return sections
 
 
-def _knobs(everywhere: Knative, here: Function) -> knative.Knobs:
+def _knobs(endpoint: str, everywhere: Knative, here: Function) -> knative.Knobs:
     given: dict[str, Any] = {}
     for name in ("min_scale", "max_scale", "target", "window", "timeout", "retention"):
         value = next((value for section in (here, everywhere) if (value := getattr(section, name)) is not None), None)
         if value is not None:
             given[name] = round(seconds(value)) if name in ("window", "timeout", "retention") else value
-    return knative.Knobs(**given, cpu=here.cpu, memory=here.memory, warm=here.warm, group=here.group, isolation=here.isolation)
+    given |= {name: getattr(here, name) for name in ("cpu", "memory", "warm", "group", "isolation")}
+    try:
+        return knative.Knobs(**given)
+    except InvalidApp as error:
+        place = f"[plugins.scale.functions.<name>] and [plugins.scale.knative] make the knobs of {endpoint}."
+        raise InvalidApp(f"{endpoint}: {error.what}", evidence=error.evidence, next_step=error.next_step or place) from None
 
 
 def _data(settings: Settings) -> knative.DataServices:

@@ -150,7 +150,7 @@ def test_settings_that_cannot_be_are_found_before_an_image_is_made_or_the_cluste
     for more in ((), ("--build", "--registry", "dev.local")):
         result = jac("start", "--scale", *more)
         assert result.exit_code == 2
-        assert "Error: window = 2 is not between 6 and 3600" in result.stderr
+        assert "Error: walker/get_items: window = 2 is not between 6 and 3600" in result.stderr
         assert "Context" not in result.stderr and "image" not in result.stderr
 
 

@@ -77,6 +77,14 @@ def test_what_is_no_window_is_refused(tmp_path: Path, warm: str) -> None:
         app(tmp_path, f'[plugins.scale.functions.total]\nwarm = "{warm}"')
 
 
+def test_knobs_that_do_not_go_together_are_refused_with_their_endpoint(tmp_path: Path) -> None:
+    toml = "[plugins.scale.knative]\nmin_scale = 5\n[plugins.scale.functions.total]\nmax_scale = 3"
+    with pytest.raises(InvalidApp) as refused:
+        app(tmp_path, toml)
+    assert refused.value.what == "function/total: max_scale = 3 is below min_scale = 5"
+    assert "[plugins.scale.functions.<name>]" in refused.value.next_step
+
+
 def test_a_function_section_without_an_endpoint_is_refused_with_the_near_one(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="fits no endpoint of") as error:
         app(tmp_path, "[plugins.scale.functions.get_item]\nmin_scale = 1")
