@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pymongo
@@ -20,6 +20,22 @@ from jacfn_runtime.memory.mongo_queries import Dialect
 from jacfn_runtime.memory.store import ChangeSet, Update
 from lossy_proxy import LossyProxy
 
+Open = Callable[[str, str], MongoStore]
+
+
+@pytest.fixture
+def opened() -> Iterator[Open]:
+    """Makes stores, and closes them also when the test fails: a client that is left behind fails an innocent one."""
+    stores: list[MongoStore] = []
+
+    def open_once(uri: str, app: str) -> MongoStore:
+        stores.append(MongoStore(uri, app))
+        return stores[-1]
+
+    yield open_once
+    for store in stores:
+        store.close()
+
 
 @pytest.fixture
 def uri(mongodb: servers.Server, app_name: str) -> str:
@@ -27,11 +43,17 @@ def uri(mongodb: servers.Server, app_name: str) -> str:
 
 
 @pytest.fixture
-def mongo(uri: str, app_name: str) -> Iterator[MongoStore]:
-    store = MongoStore(uri, app_name)
+def mongo(opened: Open, uri: str, app_name: str) -> MongoStore:
+    store = opened(uri, app_name)
     store.prepare()
-    yield store
-    store.close()
+    return store
+
+
+@pytest.fixture
+def proxy(mongodb: servers.Server) -> Iterator[LossyProxy]:
+    proxy = LossyProxy(mongodb.port)
+    yield proxy
+    proxy.close()
 
 
 @pytest.fixture
@@ -41,47 +63,43 @@ def own_server(tmp_path: Path) -> Iterator[servers.Server]:
         yield server
 
 
-def test_a_second_app_is_refused_by_name(mongo: MongoStore, uri: str, app_name: str) -> None:
-    other = MongoStore(uri, "other")
+def test_a_second_app_is_refused_by_name(opened: Open, mongo: MongoStore, uri: str, app_name: str) -> None:
+    other = opened(uri, "other")
     for use in (other.prepare, lambda: scenes.create(other, scenes.node()), lambda: other.mark("x")):
         with pytest.raises(StoreRefused, match=f"belongs to the app {app_name}"):
             use()
-    other.close()
 
 
-def test_a_newer_format_is_refused_with_both_versions(mongo: MongoStore, uri: str, app_name: str) -> None:
+def test_a_newer_format_is_refused_with_both_versions(opened: Open, mongo: MongoStore, uri: str, app_name: str) -> None:
     item = scenes.node()
     scenes.create(mongo, item)
     mongo.database.nodes.update_one({"_id": item.id}, {"$set": {"format": 3}})
     with pytest.raises(FormatTooNew, match=r"format 3.* up to format 1"):
         scenes.read_node(mongo, item)
     mongo.database.meta.update_one({"_id": "app"}, {"$set": {"format": 2}})
-    newer = MongoStore(uri, app_name)
+    newer = opened(uri, app_name)
     with pytest.raises(FormatTooNew, match="format 2"):
         newer.mark("x")
-    newer.close()
 
 
-def test_the_first_use_prepares_a_database_that_nobody_prepared(uri: str, app_name: str) -> None:
-    store = MongoStore(uri, app_name)
+def test_the_first_use_prepares_a_database_that_nobody_prepared(opened: Open, uri: str, app_name: str) -> None:
+    store = opened(uri, app_name)
     item = scenes.node()
     scenes.create(store, item)
     assert {"source_1", "target_1"} <= {each["name"] for each in store.database.edges.list_indexes()}
-    store.close()
 
 
-def test_without_a_database_in_the_uri_it_is_jac_db(mongodb: servers.Server) -> None:
-    store = MongoStore(mongodb.url, "any")
+def test_without_a_database_in_the_uri_it_is_jac_db(opened: Open, mongodb: servers.Server) -> None:
+    store = opened(mongodb.url, "any")
     assert store.database.name == "jac_db"
-    store.close()
 
 
-def test_a_standalone_server_is_refused_with_the_reason(tmp_path: Path) -> None:
+def test_a_standalone_server_is_refused_with_the_reason(opened: Open, tmp_path: Path) -> None:
     port = servers.free_port()
     command = [str(Path(sys.executable).parent / "secantusd-py"), "--host", "127.0.0.1", "--port", str(port), "--standalone"]
     command += ["--storage-path", str(tmp_path / "data")]
     server = servers.Server(command, port, f"mongodb://127.0.0.1:{port}/", tmp_path).start()
-    store = MongoStore(server.url, "app")
+    store = opened(server.url, "app")
     try:
         with pytest.raises(StoreRefused, match="standalone"):
             scenes.create(store, scenes.node())
@@ -92,17 +110,16 @@ def test_a_standalone_server_is_refused_with_the_reason(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("uri", ["nonsense", "mongodb://user:p@ss:w0rd@host:1:2/x", "mongodb://user:hunter2@host/a b"])
-def test_a_malformed_uri_is_refused_and_never_shown(uri: str) -> None:
-    store = MongoStore(uri, "app")
+def test_a_malformed_uri_is_refused_and_never_shown(opened: Open, uri: str) -> None:
+    store = opened(uri, "app")
     with pytest.raises(StoreRefused) as refused:
         store.mark("x")
     assert not any(part in str(refused.value) for part in ("p@ss", "w0rd@", "hunter2", "a b"))
     assert store.health() != "ok"
-    store.close()
 
 
-def test_a_server_that_hangs_is_an_outage(own_server: servers.Server, app_name: str) -> None:
-    store = MongoStore(own_server.url + "&socketTimeoutMS=400", app_name)
+def test_a_server_that_hangs_is_an_outage(own_server: servers.Server, app_name: str, opened: Open) -> None:
+    store = opened(own_server.url + "&socketTimeoutMS=400", app_name)
     item = scenes.node()
     scenes.create(store, item)
     own_server.pause()
@@ -114,11 +131,12 @@ def test_a_server_that_hangs_is_an_outage(own_server: servers.Server, app_name: 
         assert "MongoDB cannot be reached" in store.health()
     finally:
         own_server.resume()
-    store.close()
 
 
-def test_an_outage_is_heard_within_seconds_and_then_at_once_and_ends_by_itself(own_server: servers.Server, app_name: str) -> None:
-    store = MongoStore(own_server.url, app_name)
+def test_an_outage_is_heard_within_seconds_and_then_at_once_and_ends_by_itself(
+    own_server: servers.Server, app_name: str, opened: Open
+) -> None:
+    store = opened(own_server.url, app_name)
     item = scenes.node(n=0)
     scenes.create(store, item)
     own_server.stop(kill=True)
@@ -141,12 +159,13 @@ def test_an_outage_is_heard_within_seconds_and_then_at_once_and_ends_by_itself(o
             assert time.monotonic() < deadline
             time.sleep(0.1)
     assert scenes.read_node(store, item).fields == {"n": 1}
-    store.close()
 
 
-def test_every_acknowledged_increment_survives_kills_of_the_server(own_server: servers.Server, app_name: str) -> None:
+def test_every_acknowledged_increment_survives_kills_of_the_server(
+    own_server: servers.Server, app_name: str, opened: Open
+) -> None:
     """Also those whose answer was lost: the commit record tells, so nothing is counted twice."""
-    store = MongoStore(own_server.url, app_name)
+    store = opened(own_server.url, app_name)
     counter = scenes.node(n=0)
     scenes.create(store, counter)
     done, unknown, stop = [0], [0], threading.Event()
@@ -173,16 +192,14 @@ def test_every_acknowledged_increment_survives_kills_of_the_server(own_server: s
     thread.join(30)
     assert done[0] >= reached
     assert done[0] <= scenes.read_node(store, counter).fields["n"] <= done[0] + unknown[0]
-    store.close()
 
 
 @pytest.mark.parametrize("before", [False, True], ids=["applied", "not applied"])
 @pytest.mark.parametrize("word", [b"commitTransaction", b"bulkWrite"])
 def test_a_lost_answer_neither_loses_nor_doubles_a_commit(
-    mongodb: servers.Server, app_name: str, word: bytes, before: bool
+    proxy: LossyProxy, app_name: str, opened: Open, word: bytes, before: bool
 ) -> None:
-    proxy = LossyProxy(mongodb.port)
-    store = MongoStore(f"mongodb://127.0.0.1:{proxy.port}/{app_name}?directConnection=true", app_name)
+    store = opened(f"mongodb://127.0.0.1:{proxy.port}/{app_name}?directConnection=true", app_name)
     counter, hub = scenes.node(n=0), scenes.node()
     scenes.create(store, counter, hub)
     for n in range(3):
@@ -198,13 +215,10 @@ def test_a_lost_answer_neither_loses_nor_doubles_a_commit(
         assert proxy.lost
     assert scenes.read_node(store, counter).version == 3
     assert scenes.read_adjacency(store, hub).edges_version == 3
-    store.close()
-    proxy.close()
 
 
-def test_a_connection_that_breaks_between_two_reads_asks_for_a_replay(mongodb: servers.Server, app_name: str) -> None:
-    proxy = LossyProxy(mongodb.port)
-    store = MongoStore(f"mongodb://127.0.0.1:{proxy.port}/{app_name}?directConnection=true", app_name)
+def test_a_connection_that_breaks_between_two_reads_asks_for_a_replay(proxy: LossyProxy, app_name: str, opened: Open) -> None:
+    store = opened(f"mongodb://127.0.0.1:{proxy.port}/{app_name}?directConnection=true", app_name)
     item = scenes.node()
     scenes.create(store, item)
     reader = store.reader()
@@ -215,8 +229,6 @@ def test_a_connection_that_breaks_between_two_reads_asks_for_a_replay(mongodb: s
     reader.close()
     proxy.lose(b"find")  # the first read of an attempt is simply sent again
     assert scenes.read_node(store, item) == item
-    store.close()
-    proxy.close()
 
 
 def test_the_words_for_mongodb_and_those_for_secantusdb_mean_the_same(mongo: MongoStore) -> None:
@@ -249,12 +261,13 @@ def test_a_server_that_only_says_it_keeps_snapshots_is_found_out(mongo: MongoSto
     assert not mongo.dialect.snapshot_sessions  # SecantusDB; see the test of one snapshot in test_reads
 
 
-def test_the_uri_s_own_options_win_over_defaults_but_not_over_safety(mongodb: servers.Server, app_name: str) -> None:
+def test_the_uri_s_own_options_win_over_defaults_but_not_over_safety(
+    mongodb: servers.Server, app_name: str, opened: Open
+) -> None:
     options = "&maxPoolSize=3&w=1&journal=false&readConcernLevel=local&readPreference=secondaryPreferred"
-    store = MongoStore(mongodb.url + options, app_name)
+    store = opened(mongodb.url + options, app_name)
     client = store.client
     assert client.options.pool_options.max_pool_size == 3
     assert client.write_concern.document == {"w": "majority", "j": True}
     assert client.read_concern.level == "majority"
     assert store.database.read_preference == pymongo.ReadPreference.PRIMARY
-    store.close()
