@@ -33,7 +33,7 @@ def collect(context: Context, marks: Mapping[str, str] | None = None) -> ChangeS
         deleted_nodes=deleted_nodes,
         deleted_edges=deleted_edges,
         relied_nodes=_without(memory.relied_nodes, updated_nodes, deleted_nodes),
-        relied_edges=_without(memory.relied_edges, (), deleted_nodes),
+        relied_edges=dict(memory.relied_edges),  # also of deleted nodes: one that was found empty must still be
         relied_edge_fields=_without(memory.relied_edge_fields, updated_edges, deleted_edges),
         marks=marks or {},
     )

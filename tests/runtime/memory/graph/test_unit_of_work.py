@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import store_scenes as scenes
 from jacfn_runtime.memory.errors import Conflict, StoreUnavailable, UnknownCaller
 from jacfn_runtime.memory.graph import GUEST_ROOT, REPLAYS, SYSTEM_ROOT, Graph, Work
 from jacfn_runtime.memory.store import ChangeSet, Store, Update
@@ -217,3 +218,27 @@ async def test_a_walker_that_only_reads_commits_nothing(
     monkeypatch.setattr(store, "commit", lambda *_, guard: None if _[0].empty else pytest.fail("written"))
     assert await alice.walk("read_count", node=counter) == [0]
     assert await alice.walk("tags") == [[]]
+
+
+async def box_with(alice: User, module: Any, change: Callable[[str], ChangeSet], store: Store) -> str:
+    """A new box; once, in the middle of the next walker, somebody commits this change."""
+    (box,) = await alice.walk("make_box")
+    left = [1]
+
+    def interfere() -> None:
+        if left:
+            left.clear()
+            store.commit(change(box))
+
+    module.between.append(interfere)
+    return str(box)
+
+
+async def test_what_was_found_empty_is_not_deleted_with_what_came_since(alice: User, module: Any, store: Store) -> None:
+    def fill(box: str) -> ChangeSet:
+        tag = scenes.node("contended.Tag", owner=alice.root, name="inside")
+        return ChangeSet(created_nodes=(tag,), created_edges=(scenes.edge(box, tag, type="jac.GenericEdge"),))
+
+    box = await box_with(alice, module, fill, store)
+    assert await alice.walk("remove_if_empty", node=box) == [False]
+    assert (await alice.graph.inspect()).counts["contended.Box"] == 1
