@@ -118,9 +118,10 @@ class Memory:
         anchor.archetype = archetype
 
     def _fill(self, anchor: StoredNode | StoredEdge) -> None:
-        if not classes.shape(type(anchor.archetype)).fields:
-            return  # nothing of it can be seen that a decision might rest on: a Root, a plain edge
-        anchor.snapshot = values.fill(anchor.archetype, anchor.document.fields, self._referred)
+        if classes.shape(type(anchor.archetype)).fields:
+            anchor.snapshot = values.fill(anchor.archetype, anchor.document.fields, self._referred)
+        elif isinstance(anchor, StoredEdge) or isinstance(anchor.archetype, Root):
+            return  # that it is there is all that can be seen of it: a Root always is, a plain edge is in its nodes' lists
         relied = self.relied_nodes if isinstance(anchor, StoredNode) else self.relied_edge_fields
         relied[anchor.key] = anchor.document.version
 
@@ -168,7 +169,10 @@ class Memory:
         if found is None and anchor is None and some_id not in self.deleted:
             with self._lock:
                 document = self._reader.edges_by_id((some_id,)).get(some_id)
-            return self.edge_anchor(document) if document else None
+                if document is None:
+                    return None
+                self.relied_edge_fields[some_id] = document.version  # no list of a node vouches for it
+                return self.edge_anchor(document)
         return found
 
     def roots(self) -> list[Any]:

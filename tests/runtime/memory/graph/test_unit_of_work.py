@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import store_scenes as scenes
-from jacfn_runtime.memory.errors import Conflict, StoreUnavailable, UnknownCaller
+from jacfn_runtime.memory.errors import Conflict, NodeNotFound, StoreUnavailable, UnknownCaller
 from jacfn_runtime.memory.graph import GUEST_ROOT, REPLAYS, SYSTEM_ROOT, Graph, Work
 from jacfn_runtime.memory.store import ChangeSet, Store, Update
 from jacfn_runtime.program.load import Program
@@ -242,3 +242,26 @@ async def test_what_was_found_empty_is_not_deleted_with_what_came_since(alice: U
     box = await box_with(alice, module, fill, store)
     assert await alice.walk("remove_if_empty", node=box) == [False]
     assert (await alice.graph.inspect()).counts["contended.Box"] == 1
+
+
+async def test_a_node_without_fields_that_was_found_by_its_id_is_still_there_at_the_commit(
+    alice: User, module: Any, store: Store
+) -> None:
+    box = await box_with(alice, module, lambda box: ChangeSet(deleted_nodes={box: 0}), store)
+    await alice.walk("tag_if_there", id=box)
+    assert await alice.walk("tags") == [["gone"]]
+
+
+async def test_a_node_without_fields_that_a_walker_started_on_is_still_there_at_the_commit(
+    alice: User, module: Any, store: Store
+) -> None:
+    box = await box_with(alice, module, lambda box: ChangeSet(deleted_nodes={box: 0}), store)
+    with pytest.raises(NodeNotFound):
+        await alice.walk("tag_from_box", node=box)
+
+
+async def test_a_plain_edge_that_was_found_by_its_id_is_still_there_at_the_commit(alice: User, module: Any, store: Store) -> None:
+    box = await box_with(alice, module, lambda _: ChangeSet(deleted_edges={edge.id: edge}), store)
+    edge = scenes.read_adjacency(store, box).edges[0]
+    await alice.walk("tag_if_there", id=edge.id)
+    assert await alice.walk("tags") == [["gone"]]
