@@ -6,7 +6,7 @@ tried.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from jaclang.jac0core.archetype import AccessLevel, access_level_cast
@@ -40,6 +40,12 @@ def readable(context: Context, to: Any) -> bool:
     # The common cases, and no UUID is made for them.
     mine = isinstance(to, StoredNode) and (to.key == context.me or to.document.owner == context.me)
     return mine or bool(level(context, to) != AccessLevel.NO_ACCESS)
+
+
+def hidden(context: Context, anchors: Collection[Any]) -> set[str]:
+    """Those of these that the caller may not see, by id. One round trip for the owners of all of them."""
+    context.mem.load_nodes(foreign_owners(context, anchors))
+    return {key(each) for each in anchors if not readable(context, each)}
 
 
 def demand(context: Context, to: Any, least: Any, operation: str) -> bool:

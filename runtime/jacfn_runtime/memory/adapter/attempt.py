@@ -57,7 +57,7 @@ class Attempt:
         """Become this caller. Reads nothing: a function that touches no graph asks no store."""
         memory = Memory(self._reader)
         context = self._context = Context(memory, memory.shell(root))
-        memory.readable = lambda anchor: access.readable(context, anchor)
+        memory.hidden = lambda anchors: access.hidden(context, anchors)
         self.enter()
 
     def start(self, node: str | None) -> Any:

@@ -88,7 +88,7 @@ def _hex(root: Any) -> str | None:
 def _updates(context: Context, anchors: Iterable[StoredNode | StoredEdge]) -> tuple[Update, ...]:
     """Changed fields and permissions of what was read. Only what changed is written: the rest merges."""
     updates = []
-    for anchor in anchors:
+    for anchor in list(anchors):  # a demand may read the owner, who then is in memory as well
         fields = {} if anchor.snapshot is None else values.changed_fields(anchor.archetype, anchor.snapshot)
         granted = stored_permission(anchor.access) if "access" in anchor.__dict__ else None
         if granted is not None and granted == anchor.granted:

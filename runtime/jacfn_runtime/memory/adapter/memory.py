@@ -36,10 +36,11 @@ class Memory:
         """Those of stored nodes that were read, deleted ones included."""
         self.edges: dict[str, StoredEdge] = {}
         """Those of stored edges, as far as an anchor was made of them."""
-        self.readable: Callable[[Any], bool] = lambda _: True
-        """Whether the caller may see an anchor; the context sets it."""
+        self.hidden: Callable[[Collection[Any]], set[str]] = lambda _: set()
+        """Which of these anchors the caller may not see, by id; the context sets it."""
         self.deleted: dict[str, Any] = {}
         self.absent: set[str] = set()
+        self._withheld: set[str] = set()  # nodes that fields refer to and the caller may not see
         self.relied_nodes: dict[str, int] = {}
         self.relied_edges: dict[str, int] = {}
         self.relied_edge_fields: dict[str, int] = {}
@@ -51,17 +52,31 @@ class Memory:
         with self._lock:
             pending = {each for each in ids if self._unknown(each)}
             found: list[StoredNode] = []
+            referring: list[tuple[StoredNode, set[str]]] = []
             while pending:
                 documents = self._reader.nodes(pending)
                 self.absent.update(pending - documents.keys())
                 pending = set()
                 for document in documents.values():
-                    found.append(self._bare(document))
-                    for value in document.fields.values():
-                        if isinstance(value, dict | list):
-                            pending.update(each for each in values.references(value) if self._unknown(each))
+                    node = self._bare(document)
+                    found.append(node)
+                    if near := _referred_ids(document):
+                        referring.append((node, near))
+                        pending.update(each for each in near if self._unknown(each))
             for node in found:
                 self._fill(node)
+            # A class may decide by its fields who sees a node, so those are filled before anybody asks.
+            withheld = self._withhold({each for _, near in referring for each in near})
+            for node, near in referring:
+                if not near.isdisjoint(withheld):
+                    self._fill(node)
+
+    def _withhold(self, referred: Collection[str]) -> set[str]:
+        """Those of these nodes that no field may lead to, because the caller may not see them."""
+        anchors = [anchor for each in referred if (anchor := self.anchors.get(each)) is not None and anchor.is_populated()]
+        withheld = self.hidden(anchors) if anchors else set()
+        self._withheld |= withheld
+        return withheld
 
     def _unknown(self, node_id: str) -> bool:
         if node_id in self.nodes or node_id in self.absent or node_id in self.deleted:
@@ -81,6 +96,14 @@ class Memory:
                 node.edges.stored = adjacency.edges if adjacency else ()
                 # Where there is none, the node went away since it was read: the commit or `confirm` will find out.
                 self.relied_edges[node_id] = adjacency.edges_version if adjacency else node.document.edges_version
+            self._load_referred(edge for adjacency in found.values() for edge in adjacency.edges)
+
+    def _load_referred(self, edges: Iterable[Edge]) -> None:
+        """Have the nodes in memory that the fields of these edges refer to, before an anchor is made of any of them."""
+        referred = {each for edge in edges if edge.fields for each in _referred_ids(edge)}
+        if referred:
+            self.load_nodes(referred)
+            self._withhold(referred)
 
     def node(self, node_id: str) -> Any:
         """The populated anchor of a node, or None. At most one round trip."""
@@ -127,7 +150,9 @@ class Memory:
 
     def _referred(self, node_id: str) -> Any:
         anchor = self.anchors.get(node_id)
-        return anchor.archetype if anchor is not None and anchor.is_populated() else None
+        if anchor is None or not anchor.is_populated() or node_id in self._withheld:
+            return None
+        return anchor.archetype
 
     def assume_root(self, root: StoredNode) -> None:
         """The caller's own root, without reading it: a Root has no fields, its owner may do everything with it, and whatever is
@@ -158,8 +183,7 @@ class Memory:
     def get(self, id: UUID) -> Any:
         """The anchor of a node or an edge that the caller may see, or None: a guessed id finds no more than a path does."""
         found = self._find(id.hex)
-        visible = not isinstance(found, NodeAnchor | EdgeAnchor) or self.readable(found)
-        return found if visible else None
+        return None if isinstance(found, NodeAnchor | EdgeAnchor) and self.hidden((found,)) else found
 
     def _find(self, some_id: str) -> Any:
         anchor = self.anchors.get(some_id)
@@ -172,6 +196,7 @@ class Memory:
                 if document is None:
                     return None
                 self.relied_edge_fields[some_id] = document.version  # no list of a node vouches for it
+                self._load_referred((document,))
                 return self.edge_anchor(document)
         return found
 
@@ -246,3 +271,9 @@ class Memory:
     def capabilities(self) -> set[str]:
         """jaclang's planner needs its topology index, a blob that the last writer wins; it is switched off."""
         return set()
+
+
+def _referred_ids(document: Node | Edge) -> set[str]:
+    """The nodes that its fields refer to."""
+    held = [value for value in document.fields.values() if isinstance(value, dict | list)]
+    return {each for value in held for each in values.references(value)}

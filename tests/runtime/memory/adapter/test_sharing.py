@@ -168,3 +168,46 @@ async def test_a_root_cannot_be_deleted(people: Any) -> None:
 async def test_allroots_lists_every_root(people: Any) -> None:
     alice, _, _ = people
     assert await alice.walk("everybody") == [4]  # system, guest, Alice, Bob
+
+
+async def test_a_field_leads_to_no_node_that_the_caller_may_not_see(people: Any) -> None:
+    alice, bob, guest = people
+    (secret,) = await alice.walk("write", text="secret")
+    (public,) = await alice.walk("write", text="public")
+    await alice.walk("share", node=public, level="READ")
+    (folder,) = await alice.walk("make_folder", notes=[secret, public])
+    await alice.walk("share_folder", node=folder, level="WRITE")
+    for other in (bob, guest):
+        assert await other.walk("open_folder", node=folder) == [[None, [None, "public"]]]
+        assert "secret" not in str(await other.walk("answer_folder", node=folder))
+    await bob.walk("label_folder", node=folder)
+    assert await alice.walk("open_folder", node=folder) == [["secret", ["secret", "public"]]]
+
+
+async def test_a_node_in_a_field_keeps_its_own_permissions(people: Any) -> None:
+    alice, bob, _ = people
+    notes = [(await alice.walk("write", text="x"))[0] for _ in range(2)]
+    for note, level in zip(notes, ("READ", "WRITE"), strict=True):
+        await alice.walk("share", node=note, level=level)
+        (folder,) = await alice.walk("make_folder", notes=[note])
+        await alice.walk("share_folder", node=folder, level="READ")
+        if level == "READ":
+            with pytest.raises(AccessDenied):
+                await bob.walk("edit_best", node=folder, text="changed")
+        else:
+            await bob.walk("edit_best", node=folder, text="changed")
+    assert [(await alice.walk("read", node=note))[0] for note in notes] == ["x", "changed"]
+
+
+async def test_the_fields_of_edges_lead_to_nodes_as_those_of_nodes_do(people: Any) -> None:
+    alice, bob, _ = people
+    (secret,) = await alice.walk("write", text="secret")
+    (public,) = await alice.walk("write", text="public")
+    await alice.walk("share", node=public, level="READ")
+    (other,) = await alice.walk("write", text="other")
+    for note, seen in ((secret, None), (public, "public")):
+        (folder,) = await alice.walk("make_folder", notes=[other])
+        await alice.walk("share_folder", node=folder, level="READ")
+        await alice.walk("file", node=folder, note=note)
+        assert await alice.walk("filed", node=folder) == [["secret" if note == secret else "public"]]
+        assert await bob.walk("filed", node=folder) == [[seen]]
