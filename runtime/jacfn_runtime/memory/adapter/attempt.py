@@ -10,7 +10,7 @@ import concurrent.futures
 import copy
 import inspect
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Literal, NoReturn
 from uuid import UUID
 
@@ -195,13 +195,25 @@ def run_sync(store: Store, call: Call, fresh: bool, guard: bool, loop: asyncio.A
 
 
 def _run_effect(effect: Callable[[], Any], loop: asyncio.AbstractEventLoop) -> None:
-    """Run one effect. The commit stands whatever happens here, so an exception is logged and goes no further."""
+    """Run one effect. The commit stands whatever happens here, so whatever it raises is logged and goes no further."""
+    failure: BaseException | None = None
     try:
         running = effect()
         if inspect.iscoroutine(running):
-            asyncio.run_coroutine_threadsafe(running, loop).result()
-    except Exception:
-        logging.getLogger(__name__).exception("an on_commit effect failed; the commit stands")
+            failure = asyncio.run_coroutine_threadsafe(_failure(running), loop).result()
+    except BaseException as error:
+        failure = error
+    if failure is not None:
+        logging.getLogger(__name__).error("an on_commit effect failed; the commit stands", exc_info=failure)
+
+
+async def _failure(running: Coroutine[Any, Any, Any]) -> BaseException | None:
+    """What a coroutine raises, handed back: a SystemExit that leaves a task ends the event loop."""
+    try:
+        await running
+    except BaseException as error:
+        return error
+    return None
 
 
 def _own(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -265,3 +265,10 @@ async def test_a_plain_edge_that_was_found_by_its_id_is_still_there_at_the_commi
     edge = scenes.read_adjacency(store, box).edges[0]
     await alice.walk("tag_if_there", id=edge.id)
     assert await alice.walk("tags") == [["gone"]]
+
+
+@pytest.mark.parametrize("later", [False, True])
+async def test_an_effect_that_leaves_ends_nothing(alice: User, module: Any, counter: str, later: bool) -> None:
+    await alice.walk("leaving_effects", node=counter, later=later)
+    assert module.happened == ["after it"]
+    assert await alice.walk("read_count", node=counter) == [1]
