@@ -25,16 +25,12 @@ class StoreError(JacfnError):
 
 
 class Conflict(StoreError):
-    """Another unit of work changed what this one had relied on; `ids` are the documents, as far as they are known.
+    """Another unit of work changed what this one had relied on; `ids` are the documents, as far as they are known."""
 
-    `append_only` is true when nothing but blind edge appends collided: the same change set may be sent again as it is.
-    """
-
-    def __init__(self, ids: Collection[str], *, append_only: bool = False) -> None:
+    def __init__(self, ids: Collection[str]) -> None:
         shown = ", ".join(sorted(ids)[:SHOWN]) + (f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else "")
         super().__init__("Another request changed the same data", evidence=f"documents: {shown or 'unknown'}")
         self.ids = frozenset(ids)
-        self.append_only = append_only
 
 
 class StoreUnavailable(StoreError):

@@ -20,14 +20,13 @@ from jacfn_runtime.memory.errors import Conflict, UnknownCaller
 from jacfn_runtime.memory.roots import GUEST_ROOT, SYSTEM_ROOT
 from jacfn_runtime.memory.store import ChangeSet, Edge, Node, Store
 from jacfn_runtime.memory.threads import Threads
-from jacfn_runtime.memory.turns import Turn, Turns
+from jacfn_runtime.memory.turns import Turns
 
 if TYPE_CHECKING:
     from jacfn_runtime.memory.adapter.attempt import Attempt, Call
     from jacfn_runtime.program.load import Program
     from jacfn_runtime.settings import Isolation, Settings
 
-RESENDS = 50  # of a commit that met others on its way and nothing else; each time it lost, another one was through
 REPLAYS = 5  # after that the caller is told (409) and decides; the incumbent's number as well
 SHORTEST_PAUSE = 0.005  # seconds: about one commit
 LONGEST_PAUSE = 2.0  # seconds: of 2,000 transfers by eight processes, 2.2 % then give up where 3.6 % did at 0.5
@@ -130,7 +129,7 @@ class Graph:
             for replay in range(REPLAYS):
                 started = time.monotonic()
                 try:
-                    return await self._attempt(work, turn, fresh=replay > 0)
+                    return await self._attempt(work, fresh=replay > 0)
                 except Conflict as conflict:
                     self.replays += 1
                     await asyncio.sleep(_pause(time.monotonic() - started, replay))
@@ -139,9 +138,9 @@ class Graph:
                     if work.root != GUEST_ROOT:
                         raise
                     await self.prepare()  # this pod was faster than the deploy's init job
-            return await self._attempt(work, turn, fresh=True)
+            return await self._attempt(work, fresh=True)
 
-    async def _attempt(self, work: Work, turn: Turn, fresh: bool) -> Outcome:
+    async def _attempt(self, work: Work, fresh: bool) -> Outcome:
         from jacfn_runtime.memory.adapter import attempt, hooks
 
         hooks.install()
@@ -154,14 +153,7 @@ class Graph:
             await self._threads.run(done.conclude, guard, loop)
         else:
             done = await self._threads.run(attempt.run_sync, self._store, call, fresh, guard, loop)
-        for resend in range(RESENDS):
-            if done.collision is None:
-                return Outcome(done.result, done.reports)
-            await turn.collided(done.collision.ids)
-            await asyncio.sleep(_pause(SHORTEST_PAUSE, min(resend, REPLAYS)))
-            await self._threads.run(done.conclude, guard, loop)
-        done.close()
-        raise Conflict(done.collision.ids if done.collision else ())
+        return Outcome(done.result, done.reports)
 
     async def _run_async(self, call: Call, fresh: bool) -> Attempt:
         from jacfn_runtime.memory.adapter.attempt import Attempt, call_async
@@ -200,9 +192,8 @@ class Graph:
             except BaseException as error:
                 attempt.failed(error)
             with contextlib.suppress(Conflict):
-                if attempt.conclude(True, loop):
-                    return True
-            attempt.close()
+                attempt.conclude(True, loop)
+                return True
             time.sleep(SHORTEST_PAUSE)
         raise Conflict((mark,))
 

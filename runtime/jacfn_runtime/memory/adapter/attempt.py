@@ -50,8 +50,6 @@ class Attempt:
         self.result: Any = None
         self.reports: list[Any] = []
         self.changes = ChangeSet()
-        self.collision: Conflict | None = None
-        self._confirmed = False
 
     def open(self, root: str) -> None:
         """Become this caller. Reads nothing: a function that touches no graph asks no store."""
@@ -107,34 +105,27 @@ class Attempt:
                 if (error := future.exception()) is not None:
                     logging.getLogger(__name__).debug("a flow ended with an exception", exc_info=error)
 
-    def conclude(self, guard: bool, loop: asyncio.AbstractEventLoop) -> bool:
+    def conclude(self, guard: bool, loop: asyncio.AbstractEventLoop) -> None:
         """Commit, run the effects (async ones on `loop`), give the reader back.
 
-        False: nothing stands against the commit but others that were sent at the same time; conclude again when they are done.
         Raises Conflict if somebody was faster, or if what was read does not belong to one point in time.
         """
         try:
-            if not self._confirmed and (self.changes.empty or not guard):
+            if self.changes.empty or not guard:
                 self._confirm()
             self._store.commit(self.changes, guard=guard)
         except Conflict as conflict:
-            self.collision = conflict
-            if conflict.append_only:
-                return False
             self.close()
             self._demand_caller(conflict)
             raise
         except BaseException:
             self.close()
             raise
-        self.collision = None
-        effects, self.context.effects = self.context.effects, []
-        if effects:
+        if self.context.effects:
             self.enter()
-            for effect in effects:
+            for effect in self.context.effects:
                 _run_effect(effect, loop)
         self.close()
-        return True
 
     def _demand_caller(self, conflict: Conflict) -> None:
         """Raise UnknownCaller if that is what the conflict was: the caller's root was taken for granted and is not there."""
@@ -150,7 +141,6 @@ class Attempt:
     def _confirm(self) -> None:
         if not self._reader.confirm():
             raise Conflict(())
-        self._confirmed = True
 
     def failed(self, error: BaseException) -> NoReturn:
         """Close after an exception, and raise it; or Conflict, if the program saw a torn state, which explains the exception."""
@@ -178,7 +168,7 @@ def _node_id(text: str) -> str:
 
 
 def run_sync(store: Store, call: Call, fresh: bool, guard: bool, loop: asyncio.AbstractEventLoop) -> Attempt:
-    """An attempt at a sync walker or function, concluded unless `collision` says otherwise. If it raises, nothing was written."""
+    """An attempt at a sync walker or function, concluded. If it raises, nothing was written."""
     attempt = Attempt(store, fresh=fresh)
     try:
         attempt.open(call.root)

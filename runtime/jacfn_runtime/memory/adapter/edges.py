@@ -31,12 +31,8 @@ class Edges(list[Any]):
         self.gone: set[str] = set()
         """Stored edges that this unit of work removed, by id."""
 
-    def fill(self, stored: tuple[Edge, ...]) -> None:
-        """What the store has at this node."""
-        self.stored = stored
-
     def documents(self) -> list[Edge]:
-        """The stored edges that are still there, without making an anchor of each. Empty until `fill`."""
+        """The stored edges that are still there, without making an anchor of each. Empty until they were read."""
         return [edge for edge in self.stored or () if edge.id not in self.gone]
 
     def _all(self) -> None:
