@@ -96,6 +96,7 @@ class Attempt:
             result = list(result)
         self.result = answer(result)
         self.reports = answer(self.context.call_state.items)
+        self._demand_reads()
         self.changes = collect(self.context, marks)
 
     def _join_flows(self) -> None:
@@ -138,14 +139,20 @@ class Attempt:
             finally:
                 reader.close()
 
+    def _demand_reads(self) -> None:
+        """Raise what could not be read, if anything, also when the program or a `flow` of it has caught it."""
+        if self._context is not None and self._context.mem.failure is not None:
+            raise self._context.mem.failure
+
     def _confirm(self) -> None:
         if not self._reader.confirm():
             raise Conflict(())
 
     def failed(self, error: BaseException) -> NoReturn:
-        """Close after an exception, and raise it; or Conflict, if the program saw a torn state, which explains the exception."""
+        """Close after an exception, and raise it; or what explains it: a read that failed, a torn state (Conflict)."""
         try:
             self._join_flows()
+            self._demand_reads()
             if not isinstance(error, StoreUnavailable):
                 self._confirm()
         finally:

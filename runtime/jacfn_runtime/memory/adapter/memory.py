@@ -7,6 +7,7 @@ edge; this one reads a whole hop at once, never twice, and writes nothing: `chan
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 import time
@@ -18,7 +19,7 @@ from jaclang.jac0core.archetype import EdgeAnchor, NodeAnchor, Root
 
 from jacfn_runtime.memory.adapter import classes, values
 from jacfn_runtime.memory.adapter.anchors import StoredEdge, StoredNode, key, stored_permission
-from jacfn_runtime.memory.errors import UnknownCaller
+from jacfn_runtime.memory.errors import StoreError, UnknownCaller
 from jacfn_runtime.memory.store import Edge, Node, Reader
 
 
@@ -36,6 +37,8 @@ class Memory:
         """Those of stored nodes that were read, deleted ones included."""
         self.edges: dict[str, StoredEdge] = {}
         """Those of stored edges, as far as an anchor was made of them."""
+        self.failure: StoreError | None = None
+        """The first thing that could not be read: whatever the program makes of that must not be committed."""
         self.hidden: Callable[[Collection[Any]], set[str]] = lambda _: set()
         """Which of these anchors the caller may not see, by id; the context sets it."""
         self.deleted: dict[str, Any] = {}
@@ -47,14 +50,24 @@ class Memory:
 
     # -- reading, whole hops at once -------------------------------------------------------------------------------------
 
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[Reader]:
+        """Alone with the reader."""
+        with self._lock:
+            try:
+                yield self._reader
+            except StoreError as error:
+                self.failure = self.failure or error
+                raise
+
     def load_nodes(self, ids: Iterable[str]) -> None:
         """Have these nodes in memory, and those that their fields refer to. One round trip for each depth of references."""
-        with self._lock:
+        with self._reading() as reader:
             pending = {each for each in ids if self._unknown(each)}
             found: list[StoredNode] = []
             referring: list[tuple[StoredNode, set[str]]] = []
             while pending:
-                documents = self._reader.nodes(pending)
+                documents = reader.nodes(pending)
                 self.absent.update(pending - documents.keys())
                 pending = set()
                 for document in documents.values():
@@ -86,11 +99,11 @@ class Memory:
 
     def load_edges(self, nodes: Iterable[Any]) -> None:
         """Have the edges at these nodes in memory. One round trip."""
-        with self._lock:
+        with self._reading() as reader:
             wanted = {node.key: node for node in nodes if isinstance(node, StoredNode) and node.edges.stored is None}
             if not wanted:
                 return
-            found = self._reader.edges(wanted.keys())
+            found = reader.edges(wanted.keys())
             for node_id, node in wanted.items():
                 adjacency = found.get(node_id)
                 node.edges.stored = adjacency.edges if adjacency else ()
@@ -118,7 +131,7 @@ class Memory:
 
     def edge_anchor(self, document: Edge) -> Any:
         """The anchor of a stored edge, made when somebody looks at it."""
-        with self._lock:
+        with self._reading():
             anchor = self.anchors.get(document.id)
             if anchor is None:
                 anchor = StoredEdge(document, self.shell(document.source), self.shell(document.target))
@@ -162,10 +175,10 @@ class Memory:
 
     def document_of(self, node: StoredNode) -> Node:
         """The document of a node that is known without it. One round trip. Raises UnknownCaller if there is none."""
-        with self._lock:
-            document = self._reader.nodes((node.key,)).get(node.key)
-        if document is None:
-            raise UnknownCaller
+        with self._reading() as reader:
+            document = reader.nodes((node.key,)).get(node.key)
+            if document is None:
+                raise UnknownCaller
         self.nodes[node.key] = node
         return document
 
@@ -191,8 +204,8 @@ class Memory:
             return anchor
         found = self.node(some_id)
         if found is None and anchor is None and some_id not in self.deleted:
-            with self._lock:
-                document = self._reader.edges_by_id((some_id,)).get(some_id)
+            with self._reading() as reader:
+                document = reader.edges_by_id((some_id,)).get(some_id)
                 if document is None:
                     return None
                 self.relied_edge_fields[some_id] = document.version  # no list of a node vouches for it
@@ -202,8 +215,8 @@ class Memory:
 
     def roots(self) -> list[Any]:
         """The archetype of every root there is, for `allroots()`. One round trip."""
-        with self._lock:
-            found = self._reader.nodes_of_type(classes.ROOT)
+        with self._reading() as reader:
+            found = reader.nodes_of_type(classes.ROOT)
             for document in found.values():
                 if self._unknown(document.id):
                     self._bare(document)

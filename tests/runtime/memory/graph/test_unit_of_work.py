@@ -272,3 +272,41 @@ async def test_an_effect_that_leaves_ends_nothing(alice: User, module: Any, coun
     await alice.walk("leaving_effects", node=counter, later=later)
     assert module.happened == ["after it"]
     assert await alice.walk("read_count", node=counter) == [1]
+
+
+class Failing:
+    """A store of which the next read raises this, once."""
+
+    def __init__(self, store: Any, error: Exception) -> None:
+        self._store = store
+        self._left = [error]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def reader(self, *, fresh: bool = False) -> Any:
+        reader = self._store.reader(fresh=fresh)
+        nodes = reader.nodes
+
+        def fail_once(ids: Any) -> Any:
+            if self._left:
+                raise self._left.pop()
+            return nodes(ids)
+
+        reader.nodes = fail_once
+        return reader
+
+
+@pytest.mark.parametrize("walker", ["shrug", "shrug_in_a_flow"])
+async def test_what_a_program_makes_of_a_read_that_failed_is_not_committed(
+    alice: User, counter: str, store: Store, program: Program, walker: str
+) -> None:
+    (before,) = await alice.walk("tags")
+    away = User(Graph(Failing(store, StoreUnavailable("The store", "it is away"))), program)
+    with pytest.raises(StoreUnavailable):
+        await away.walk(walker, id=counter)
+    assert await alice.walk("tags") == [before]
+    torn = User(Graph(Failing(store, Conflict(()))), program)
+    await torn.walk(walker, id=counter)
+    (after,) = await alice.walk("tags")
+    assert sorted(after) == ([] if walker == "shrug" else ["after", "flowing"])
