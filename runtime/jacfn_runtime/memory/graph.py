@@ -34,6 +34,7 @@ SPREAD = (
     4  # attempts' worth of pause at first: of eight processes at one node, 7 % then give up where 18 % would at 1 (simulated)
 )
 THREADS = 32  # sync walkers at once; they mostly wait for stores, and one that computes holds the others up in any case
+ASYNC_WALKERS = 256  # async walkers at once: each has a reader until it ends, which on the embedded store is two file descriptors
 ROOT_TYPE = "jac.Root"
 
 
@@ -73,6 +74,7 @@ class Graph:
     def __init__(self, store: Store, *, threads: int = THREADS) -> None:
         self._store = store
         self._threads = Threads(threads, "walker")
+        self._async_places = asyncio.Semaphore(ASYNC_WALKERS)
         self._turns = Turns()
         self.replays = 0
         """How many attempts of this process had to be replayed; for metrics."""
@@ -149,8 +151,9 @@ class Graph:
         loop = asyncio.get_running_loop()
         if attempt.is_async(call):
             # A task of its own has a context of its own, as a thread's copied one is.
-            done = await asyncio.create_task(self._run_async(call, fresh), context=contextvars.copy_context())
-            await self._threads.run(done.conclude, guard, loop)
+            async with self._async_places:
+                done = await asyncio.create_task(self._run_async(call, fresh), context=contextvars.copy_context())
+                await self._threads.run(done.conclude, guard, loop)
         else:
             done = await self._threads.run(attempt.run_sync, self._store, call, fresh, guard, loop)
         return Outcome(done.result, done.reports)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import store_scenes as scenes
+from jacfn_runtime.memory import graph as graphs
 from jacfn_runtime.memory.errors import Conflict, NodeNotFound, StoreUnavailable, UnknownCaller
 from jacfn_runtime.memory.graph import GUEST_ROOT, REPLAYS, SYSTEM_ROOT, Graph, Work
 from jacfn_runtime.memory.store import ChangeSet, Store, Update
@@ -310,3 +311,31 @@ async def test_what_a_program_makes_of_a_read_that_failed_is_not_committed(
     await torn.walk(walker, id=counter)
     (after,) = await alice.walk("tags")
     assert sorted(after) == ([] if walker == "shrug" else ["after", "flowing"])
+
+
+async def test_async_walkers_at_once_are_bounded_and_nobody_is_turned_away(
+    store: Any, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(graphs, "ASYNC_WALKERS", 5)
+    opened: list[int] = [0]
+    seen: list[int] = []
+    make = store.reader
+
+    def counted(**options: Any) -> Any:
+        reader = make(**options)
+        close = reader.close
+        opened[0] += 1
+        seen.append(opened[0])
+
+        def close_once() -> None:
+            opened[0] -= 1
+            close()
+
+        reader.close = close_once
+        return reader
+
+    monkeypatch.setattr(store, "reader", counted)
+    user = User(Graph(store), alice.program, alice.root)
+    assert await asyncio.gather(*(user.walk("who_later") for _ in range(40))) == [[alice.root]] * 40
+    assert max(seen) == 5
+    assert opened == [0]
