@@ -155,7 +155,9 @@ return math.max(0, tonumber(g[3]) - now())
 BIRTH = (
     _PRELUDE
     + """
--- ARGV: prefix, life, ms until it opens. Begins a life; whatever was here before is forgotten.
+-- ARGV: prefix, life, ms until it opens. Begins a life; whatever was here before is forgotten. Nothing if it has begun already:
+-- a call whose connection broke is sent again, and somebody may have marked a commit in between.
+if redis.call('HGET', gate, 'life') == ARGV[2] then return 0 end
 redis.call('DEL', gate)
 redis.call('HSET', gate, 'life', ARGV[2], 'run', this_run(), 'opens', now() + tonumber(ARGV[3]), 'until', 0, 'seq', 0)
 return 1

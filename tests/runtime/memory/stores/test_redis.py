@@ -14,6 +14,7 @@ import pytest
 import servers
 import store_scenes as scenes
 import store_worker
+from jacfn_runtime.memory import redis_gate
 from jacfn_runtime.memory.errors import Conflict, StoreRefused, StoreUnavailable
 from jacfn_runtime.memory.redis import RedisReader, RedisStore
 from jacfn_runtime.memory.redis_gate import Pace
@@ -199,6 +200,23 @@ def test_a_writer_that_dies_before_its_commit_stops_nobody_for_long(cached: Redi
     assert scenes.read_node(cached, item).fields["n"] == 0
     set_n(cached, item.id, 1)
     warm(cached, item.id)
+
+
+def test_the_beginning_of_a_life_that_is_sent_twice_forgets_no_commit_on_its_way(cached: RedisStore) -> None:
+    item = scenes.node(n=0)
+    scenes.create(cached, item)
+    life = cached.truth.cache_life()
+    assert life
+    token = cached.gate.mark([f"n:{item.id}"])
+    cached.gate._ask(redis_gate._BIRTH, life, 0)
+    reader = slow_reader(cached, item.id)
+    SqliteStore(cached.truth.path).commit(ChangeSet(updated_nodes=(Update(item.id, 0, {"n": 1}),)))  # type: ignore[attr-defined]
+    reader.close()
+    settle(cached)
+    assert token is not None
+    cached.gate.end(token)
+    cached.gate.renew(claim=False)
+    assert scenes.read_node(cached, item).fields["n"] == 1
 
 
 def test_parts_of_two_states_are_noticed(cached: RedisStore, open_cached: Open) -> None:
