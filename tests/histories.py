@@ -22,8 +22,14 @@ class Unit:
 
 
 def anomaly(units: Sequence[Unit], final: Mapping[int, Sequence[int]]) -> str | None:
-    """What is wrong with a history, or None. `final`: every register after all units of work."""
+    """What is wrong with a history, or None. `final`: every register after all units of work.
+
+    `units` are all that were acknowledged: one that was refused must have left nothing.
+    """
     writer = {value: unit.name for unit in units for values in unit.appended.values() for value in values}
+    for register, values in final.items():
+        if strange := [value for value in values if value not in writer]:
+            return f"refused and done: register {register} holds {strange}, which nobody was told to have appended"
     for unit in units:
         for register, values in unit.appended.items():
             lost = [value for value in values if final.get(register, ()).count(value) != 1]

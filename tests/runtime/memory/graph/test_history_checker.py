@@ -28,3 +28,7 @@ def test_a_read_of_a_state_that_never_was_is_seen() -> None:
 def test_a_torn_read_of_two_registers_is_seen() -> None:
     units = [Unit(1, {0: [10], 1: [11]}, {}), Unit(2, {}, {0: [10], 1: []})]
     assert "cannot be put in any order" in str(anomaly(units, {0: [10], 1: [11]}))
+
+
+def test_what_a_refused_unit_left_behind_is_seen() -> None:
+    assert "refused and done" in str(anomaly([Unit(1, {0: [10]}, {0: []})], {0: [10, 20]}))
