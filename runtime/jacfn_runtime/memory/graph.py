@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
 import datetime
 import random
 import time
@@ -21,6 +20,7 @@ from jacfn_runtime.memory.roots import GUEST_ROOT, SYSTEM_ROOT
 from jacfn_runtime.memory.store import ChangeSet, Edge, Node, Store
 from jacfn_runtime.memory.threads import Threads
 from jacfn_runtime.memory.turns import Turns
+from jacfn_runtime.memory.walker_loop import WalkerLoop
 
 if TYPE_CHECKING:
     from jacfn_runtime.memory.adapter.attempt import Attempt, Call
@@ -74,6 +74,7 @@ class Graph:
     def __init__(self, store: Store, *, threads: int = THREADS) -> None:
         self._store = store
         self._threads = Threads(threads, "walker")
+        self._loop = WalkerLoop()
         self._async_places = asyncio.Semaphore(ASYNC_WALKERS)
         self._turns = Turns()
         self.replays = 0
@@ -148,14 +149,12 @@ class Graph:
         hooks.install()
         call = attempt.Call(work.kind, work.target, work.arguments, work.root, work.node)
         guard = work.isolation == "serializable"
-        loop = asyncio.get_running_loop()
         if attempt.is_async(call):
-            # A task of its own has a context of its own, as a thread's copied one is.
             async with self._async_places:
-                done = await asyncio.create_task(self._run_async(call, fresh), context=contextvars.copy_context())
-                await self._threads.run(done.conclude, guard, loop)
+                done = await self._loop.run(self._run_async(call, fresh))
+                await self._threads.run(done.conclude, guard, self._loop)
         else:
-            done = await self._threads.run(attempt.run_sync, self._store, call, fresh, guard, loop)
+            done = await self._threads.run(attempt.run_sync, self._store, call, fresh, guard, self._loop)
         return Outcome(done.result, done.reports)
 
     async def _run_async(self, call: Call, fresh: bool) -> Attempt:
@@ -176,9 +175,9 @@ class Graph:
 
         Raises ProgramError with the Jac file and line if a block raises; then nothing was written and it may be tried again.
         """
-        return await self._threads.run(self._seed, program, main, asyncio.get_running_loop())
+        return await self._threads.run(self._seed, program, main)
 
-    def _seed(self, program: Program, main: bool, loop: asyncio.AbstractEventLoop) -> bool:
+    def _seed(self, program: Program, main: bool) -> bool:
         from jacfn_runtime.memory.adapter import hooks
         from jacfn_runtime.memory.adapter.attempt import Attempt
 
@@ -195,7 +194,7 @@ class Graph:
             except BaseException as error:
                 attempt.failed(error)
             with contextlib.suppress(Conflict):
-                attempt.conclude(True, loop)
+                attempt.conclude(True, self._loop)
                 return True
             time.sleep(SHORTEST_PAUSE)
         raise Conflict((mark,))
@@ -211,6 +210,7 @@ class Graph:
     async def close(self) -> None:
         """Wait for what runs, then give everything back."""
         await asyncio.to_thread(self._threads.close)
+        await asyncio.to_thread(self._loop.close)
         await asyncio.to_thread(self._store.close)
 
 

@@ -26,6 +26,7 @@ class Threads:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._idle = threading.Semaphore(0)
         self._threads: list[threading.Thread] = []
+        self._adding = threading.Lock()
         self._closed = False
 
     async def run(self, function: Callable[..., T], *arguments: Any) -> T:
@@ -39,11 +40,16 @@ class Threads:
         future: asyncio.Future[T] = loop.create_future()
         context = contextvars.copy_context()
         self._jobs.put((loop, future, lambda: context.run(function, *arguments)))
-        if not self._idle.acquire(blocking=False) and len(self._threads) < self._most:
-            thread = threading.Thread(target=self._work, name=f"{self._name}-{len(self._threads)}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+        if not self._idle.acquire(blocking=False):
+            self._add_thread()
         return await future
+
+    def _add_thread(self) -> None:
+        with self._adding:  # two event loops ask: the server's, and that of async walkers
+            if len(self._threads) < self._most:
+                thread = threading.Thread(target=self._work, name=f"{self._name}-{len(self._threads)}", daemon=True)
+                self._threads.append(thread)
+                thread.start()
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:

@@ -25,6 +25,7 @@ from jacfn_runtime.memory.adapter.context import Context
 from jacfn_runtime.memory.adapter.memory import Memory
 from jacfn_runtime.memory.errors import Conflict, NodeNotFound, StoreUnavailable, UnknownCaller
 from jacfn_runtime.memory.store import ChangeSet, Store
+from jacfn_runtime.memory.walker_loop import WalkerLoop
 
 _NOBODY = "f" * 32  # asked for in place of a missing node's owner, so that missing takes as long as forbidden
 _SCALARS = (str, int, float, bool, type(None))
@@ -106,7 +107,7 @@ class Attempt:
                 if (error := future.exception()) is not None:
                     logging.getLogger(__name__).debug("a flow ended with an exception", exc_info=error)
 
-    def conclude(self, guard: bool, loop: asyncio.AbstractEventLoop) -> None:
+    def conclude(self, guard: bool, loop: WalkerLoop) -> None:
         """Commit, run the effects (async ones on `loop`), give the reader back.
 
         Raises Conflict if somebody was faster, or if what was read does not belong to one point in time.
@@ -174,7 +175,7 @@ def _node_id(text: str) -> str:
         raise NodeNotFound(text) from None
 
 
-def run_sync(store: Store, call: Call, fresh: bool, guard: bool, loop: asyncio.AbstractEventLoop) -> Attempt:
+def run_sync(store: Store, call: Call, fresh: bool, guard: bool, loop: WalkerLoop) -> Attempt:
     """An attempt at a sync walker or function, concluded. If it raises, nothing was written."""
     attempt = Attempt(store, fresh=fresh)
     try:
@@ -191,13 +192,13 @@ def run_sync(store: Store, call: Call, fresh: bool, guard: bool, loop: asyncio.A
     return attempt
 
 
-def _run_effect(effect: Callable[[], Any], loop: asyncio.AbstractEventLoop) -> None:
+def _run_effect(effect: Callable[[], Any], loop: WalkerLoop) -> None:
     """Run one effect. The commit stands whatever happens here, so whatever it raises is logged and goes no further."""
     failure: BaseException | None = None
     try:
         running = effect()
         if inspect.iscoroutine(running):
-            failure = asyncio.run_coroutine_threadsafe(_failure(running), loop).result()
+            failure = loop.submit(_failure(running)).result()
     except BaseException as error:
         failure = error
     if failure is not None:
@@ -221,14 +222,14 @@ def _own(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_async(call: Call) -> bool:
-    """Whether the target runs on the event loop."""
+    """Whether the target runs on the loop of async walkers."""
     if call.kind == "walker":
         return bool(call.target.__jac_async__)
     return inspect.iscoroutinefunction(call.target) or inspect.isasyncgenfunction(call.target)
 
 
 async def call_async(attempt: Attempt, call: Call, start: Any) -> Any:
-    """The result of an async walker or function, on the event loop."""
+    """The result of an async walker or function, on the running loop."""
     arguments = _own(call.arguments)
     if call.kind == "walker":
         return await JacRuntime.spawn(call.target(**arguments), start)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -61,6 +62,19 @@ async def test_an_async_walker_is_replayed_as_well(alice: User, module: Any, cou
     await alice.walk("async_count", node=counter)
     assert await alice.walk("read_count", node=counter) == [201]
     assert module.happened == ["async"]
+
+
+async def test_an_async_walker_that_waits_without_await_holds_up_nobody_else(alice: User, module: Any, counter: str) -> None:
+    waiting, released = threading.Event(), threading.Event()
+    module.between.append(lambda: (waiting.set(), released.wait(20)))
+    walker = asyncio.create_task(alice.walk("async_count", node=counter))
+    assert await asyncio.to_thread(waiting.wait, 20)
+    module.between.clear()
+    assert await alice.walk("read_count", node=counter) == [0]
+    assert not walker.done()
+    released.set()
+    await walker
+    assert await alice.walk("read_count", node=counter) == [1]
 
 
 async def test_after_five_replays_the_caller_is_told(alice: User, module: Any, counter: str, store: Store) -> None:
