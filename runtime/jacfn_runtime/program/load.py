@@ -14,7 +14,7 @@ from jacfn_runtime.errors import BundleMismatch, JacfnError, ProgramError
 from jacfn_runtime.program import hooks, slim
 from jacfn_runtime.program.catalog import Catalog
 from jacfn_runtime.program.finder import MAIN_FLAG, BundleFinder
-from jacfn_runtime.program.manifest import Manifest, check_interpreter, check_jaclang, read_manifest
+from jacfn_runtime.program.manifest import Manifest, check_interpreter, check_jaclang, check_whole, read_manifest
 from jacfn_runtime.program.pack import Pack
 from jacfn_runtime.program.scratch import scratch_context
 
@@ -108,14 +108,16 @@ def load(folder: Path, loader: Literal["slim", "full", "auto"] = "auto", told: C
 
     `auto` is slim that steps aside, for single modules of jaclang that the bundle lacks or altogether. `told` hears of it each
     time; by default it is logged as a warning. Raises ProgramError if there is no bundle, BundleMismatch if it does not fit this
-    interpreter or this jaclang.
+    interpreter or this jaclang or is not as it was built.
     """
     folder = folder.absolute()
     manifest = read_manifest(folder)
     check_interpreter(manifest)
     check_jaclang(manifest)
+    code = read_code(folder)
+    check_whole(folder, manifest, code)
     try:
-        pack = Pack(read_code(folder))
+        pack = Pack(code)
     except (ValueError, EOFError, TypeError) as error:
         raise BundleMismatch(
             f"{folder / 'code.bin'} is damaged", evidence=str(error), next_step="Build the bundle again."

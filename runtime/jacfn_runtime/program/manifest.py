@@ -54,10 +54,26 @@ def read_manifest(folder: Path) -> Manifest:
         ) from error
     try:
         return msgspec.json.decode(data, type=Manifest)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise BundleMismatch(
             f"{folder / MANIFEST} is no manifest of this jacfn", evidence=str(error), next_step="Build the bundle again."
         ) from error
+
+
+def check_whole(folder: Path, manifest: Manifest, code: bytes) -> None:
+    """Raises BundleMismatch if `manifest.json` or `code.bin` is not as it was built: marshalled code must not be guessed at."""
+    from hashlib import sha256
+
+    signed = (folder / MANIFEST).read_bytes()
+    unsigned = signed.replace(f'"hash":"{manifest.hash}"'.encode(), b'"hash":""', 1)
+    checks = ((MANIFEST, manifest.hash, unsigned), ("code.bin", manifest.files.get("code.bin", ""), code))
+    for name, expected, data in checks:
+        if (found := sha256(data).hexdigest()) != expected:
+            raise BundleMismatch(
+                f"{folder / name} is damaged, or was changed after it was built",
+                evidence=f"SHA-256 {found}, and {expected or 'none'} when it was built",
+                next_step="Build the bundle again.",
+            )
 
 
 def check_interpreter(manifest: Manifest) -> None:

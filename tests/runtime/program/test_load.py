@@ -244,6 +244,35 @@ def test_damaged_code_is_refused(bundle: Path, tmp_path: Path) -> None:
         load(copy)
 
 
+@pytest.mark.parametrize("loader", ["slim", "auto"])
+def test_a_changed_byte_in_the_code_is_refused_before_any_of_it_runs(bundle: Path, tmp_path: Path, loader: Any) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(bundle, copy)
+    code = bytearray((copy / "code.bin").read_bytes())
+    code[len(code) // 2] ^= 1
+    (copy / "code.bin").write_bytes(code)
+    told: list[str] = []
+    with pytest.raises(BundleMismatch, match=r"code\.bin is damaged") as error:
+        load(copy, loader, told.append)
+    assert "SHA-256" in error.value.evidence
+    assert told == []
+
+
+@pytest.mark.parametrize("values", [{"files": {}}, {"hash": "0" * 64}, {"hash": ""}, {"slim": False}, {"dependencies": ["x"]}])
+def test_a_manifest_that_was_edited_by_hand_is_refused(changed: Callable[..., Path], values: dict[str, Any]) -> None:
+    with pytest.raises(BundleMismatch, match=r"manifest\.json is damaged"):
+        load(changed(**values))
+
+
+@pytest.mark.parametrize("text", ["", "null", "{", '{"hash": 1}', '{"x": ' + "[" * 100_000], ids=range(5))
+def test_a_manifest_that_is_none_is_refused(bundle: Path, tmp_path: Path, text: str) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(bundle, copy)
+    (copy / "manifest.json").write_text(text)
+    with pytest.raises(BundleMismatch, match="is no manifest"):
+        load(copy)
+
+
 def test_where_jaclang_is_imported_already_the_full_loader_is_used(bundle: Path) -> None:
     code = 'program.target("walker/count")\nanswer = [program.loader, load(Path(program._folder)).loader]'
     assert run(bundle, "full", code) == ["full", "full"]
