@@ -254,8 +254,10 @@ def _declared_types(target: Any) -> dict[str, Any]:
 
     They are resolved in the module and not in the class: an ability named `list` would shadow the builtin there.
     """
-    if isinstance(target, FunctionType):
-        return {name: _resolve(text, target.__module__) for name, text in target.__annotations__.items()}
+    if not isinstance(target, type):
+        function = inspect.unwrap(target)  # of decorators that say what they wrap, such as `lru_cache`
+        annotations = function.__annotations__ if isinstance(function, FunctionType) else {}
+        return {name: _resolve(text, function.__module__) for name, text in annotations.items()}
     init = target.__dict__.get("__init__")
     if init is not None and not dataclasses.is_dataclass(target):
         return {name: _resolve(text, target.__module__) for name, text in init.__annotations__.items()}

@@ -119,16 +119,26 @@ def _compile(program: Any, staging: Path, source: Source) -> Module:
     if source.text is None:
         return Module(source)
     if not source.is_jac:
-        return Module(source, code=compile(source.text, source.file, "exec", dont_inherit=True))
+        return Module(source, code=_code(source.text, source))
     tree = _run_compiler(program, staging, source)
     if not tree.gen.py_ast:
         _refuse_errors(program, staging, source)
         raise ProgramError(f"{source.file} gives no code", next_step="Move client or native code out of the program.")
     python = _Relocate(staging).visit(tree.gen.py_ast[0])
+    return Module(source, tree, _code(python, source), _calls_model(python))
+
+
+def _code(python: str | ast.Module, source: Source) -> CodeType:
     try:
-        return Module(source, tree, compile(python, source.file, "exec", dont_inherit=True), _calls_model(python))
+        return compile(python, source.file, "exec", dont_inherit=True)
     except SyntaxError as error:
         raise _error([_Problem(source.file, error.lineno or 1, error.offset or 1, error.msg)], (source,)) from error
+    except ValueError as error:  # a tree that is none of Python's: jaclang tells no place
+        raise ProgramError(
+            f"jaclang's compiler makes no Python of {source.file}",
+            evidence=str(error),
+            next_step="Is something deleted or assigned to that cannot be? `del` and `=` take names, elements and attributes.",
+        ) from error
 
 
 def _calls_model(python: ast.Module) -> bool:

@@ -33,7 +33,22 @@ def read_project(entry: Path) -> Project:
         raise ProgramError(f"[dependencies] in {path} is not a table")
     if not isinstance(include, list) or not all(isinstance(item, str) for item in include):
         raise ProgramError(f"[plugins.scale.knative] include in {path} is not a list of patterns")
-    return Project(_requirements(dependencies), tuple(include))
+    return Project(_checked(_requirements(dependencies), path), tuple(include))
+
+
+def _checked(requirements: tuple[str, ...], path: Path) -> tuple[str, ...]:
+    if requirements:
+        from packaging.requirements import InvalidRequirement, Requirement
+    for text in requirements:
+        try:
+            Requirement(text)
+        except InvalidRequirement as error:
+            raise ProgramError(
+                f"[dependencies] in {path} asks for `{text}`, which is no Python requirement",
+                evidence=str(error),
+                next_step='Write the version as "2.31", ">=2.31,<3" or "*".',
+            ) from error
+    return requirements
 
 
 def _table(data: dict[str, Any], *names: str) -> dict[str, Any]:

@@ -150,7 +150,7 @@ def _python_imports(source: Source) -> Iterator[Import]:
     try:
         tree = ast.parse(source.text or "")
     except SyntaxError as error:
-        raise ProgramError(f"{source.file}:{error.lineno}: {error.msg}", evidence=(error.text or "").rstrip()) from error
+        raise ProgramError(f"{source.file}:{error.lineno or 1}: {error.msg}", evidence=(error.text or "").rstrip()) from error
     optional = {inner for node in ast.walk(tree) if isinstance(node, ast.Try) for inner in ast.walk(node)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

@@ -33,9 +33,12 @@ class Verified:
 
 def verify(folder: Path) -> Verified:
     """Import every endpoint of the bundle in `folder` under both loaders. Raises ProgramError if the program does not import."""
-    runs = {loader: _start(folder, loader) for loader in ("full", "slim")}
-    full = _finish(runs["full"])
-    slim = _finish(runs["slim"])
+    runs = [_start(folder, loader) for loader in ("full", "slim")]
+    try:
+        full, slim = map(_finish, runs)
+    finally:
+        for process in runs:
+            _end(process)
     if "error" in full:
         raise ProgramError(full["error"], evidence=full["evidence"], next_step=full["next_step"])
     if "error" in slim:
@@ -56,16 +59,28 @@ def _finish(process: subprocess.Popen[str]) -> dict[str, Any]:
     try:
         output, errors = process.communicate(timeout=_SECONDS)
     except subprocess.TimeoutExpired as error:
-        process.kill()
-        process.communicate()
         raise ProgramError(
             f"The program's modules did not import within {_SECONDS} s", next_step="Is a module's body waiting for something?"
         ) from error
     answers = [line.removeprefix(_MARK) for line in output.splitlines() if line.startswith(_MARK)]
     if not answers:
-        raise ProgramError("The program ended its process while it was imported", evidence="\n".join(errors.splitlines()[-5:]))
+        raise ProgramError(
+            "The program ended its process while it was imported",
+            evidence="\n".join(errors.splitlines()[-5:]),
+            next_step="A module's body must not exit: move what does into a function.",
+        )
     answer: dict[str, Any] = json.loads(answers[-1])
     return answer
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Nothing of a trial outlives it, however the other one went."""
+    if process.poll() is None:
+        process.kill()
+        process.communicate()
+    for stream in (process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()
 
 
 def main(folder: str, loader: str) -> None:
@@ -107,12 +122,18 @@ def _facts(target: Any, endpoint: Any) -> dict[str, Any]:
 
     from jacfn_runtime.program.arguments import arguments_type
 
-    names = [name for name in inspect.signature(target).parameters if name != "self"]
-    declared = {item.name for item in endpoint.parameters}
-    if not declared <= set(names):
+    if not callable(target):
         raise ProgramError(
-            f"{endpoint.id} was read with the fields {', '.join(sorted(declared))} and takes {', '.join(names)}",
-            next_step="This is a fault of jacfn: please report it with the program.",
+            f"{endpoint.id} cannot be called: the program makes it a {type(target).__name__}",
+            next_step="Let its decorator answer a function.",
+        )
+    parameters = {name: item for name, item in inspect.signature(target).parameters.items() if name != "self"}
+    takes_all = any(item.kind is inspect.Parameter.VAR_KEYWORD for item in parameters.values())
+    declared = {item.name for item in endpoint.parameters}
+    if not takes_all and not declared <= parameters.keys():
+        raise ProgramError(
+            f"{endpoint.id} is declared with {', '.join(sorted(declared))} and takes {', '.join(parameters) or 'nothing'}",
+            next_step="Does a decorator change what it takes? Let its function take `**kwargs`, or what is declared.",
         )
     kind = arguments_type(target, endpoint)
     fields = {field.name: [str(field.type), field.required] for field in msgspec.structs.fields(kind)}

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from jacfn_runtime.errors import ProgramError
 from jacfn_runtime.program import bundle as bundles
+from jacfn_runtime.program import verify
 from jacfn_runtime.program.bundle import build_bundle
 from jacfn_runtime.program.manifest import read_manifest
 
@@ -154,6 +157,95 @@ def test_an_error_that_only_python_finds_has_its_line_too(write: Write, tmp_path
     with pytest.raises(ProgramError) as error:
         build_bundle(entry, tmp_path / "bundle")
     assert "main.jac:4:" in error.value.evidence
+
+
+def test_an_error_that_only_pythons_compiler_finds_in_a_python_module_has_its_line_too(write: Write, tmp_path: Path) -> None:
+    entry = write("import from side { x }\nwalker w {}", {"side.py": "x = 1\nreturn 3\n"})
+    with pytest.raises(ProgramError, match=r"side\.py does not compile: line 2") as error:
+        build_bundle(entry, tmp_path / "bundle")
+    assert "return 3" in error.value.evidence
+
+
+def test_what_jaclang_makes_no_python_of_is_refused_with_the_file(write: Write, tmp_path: Path) -> None:
+    entry = write("node A {}\nwalker w { can go with Root entry { del [-->][?:A]; } }")
+    with pytest.raises(ProgramError, match=r"no Python of main\.jac") as error:
+        build_bundle(entry, tmp_path / "bundle")
+    assert "`del`" in error.value.next_step
+
+
+DECORATED = """
+import from functools { lru_cache }
+def _any(f: any) -> any { def inner(*args: any, **named: any) -> any { return f(*args, **named); } return inner; }
+obj _Call { has f: any; def __call__(n: int) -> int { return self.f(n) + 1; } }
+@lru_cache
+def cached(n: int) -> int { return n * n; }
+@_any
+def wrapped(n: int = 1) -> int { return n; }
+@_Call
+def called(n: int) -> int { return n; }
+"""
+
+
+def test_functions_that_a_decorator_made_something_else_of_are_endpoints(write: Write, tmp_path: Path) -> None:
+    build_bundle(write(DECORATED), tmp_path / "bundle")
+    steps: list[list[Any]] = [["ann", f"function/{name}", {"n": 3}] for name in ("cached", "wrapped", "called")]
+    steps.append(["ann", "function/cached", {"n": "three"}])
+    for loader in ("slim", "full"):
+        results = drive(tmp_path / "bundle", loader, steps)["results"]
+        assert [item.get("result") for item in results] == [9, 3, 4, None]
+        assert results[3] == {"invalid": [["body.n", "Expected `int`, got `str`"]]}
+
+
+@pytest.mark.parametrize(
+    ("decorator", "message"),
+    [
+        ("def inner(m: int) -> any { return f(m); } return inner;", "is declared with n and takes m"),
+        ("return None;", "cannot be called: the program makes it a NoneType"),
+    ],
+)
+def test_a_decorator_that_takes_the_endpoint_away_is_refused(write: Write, tmp_path: Path, decorator: str, message: str) -> None:
+    entry = write(f"def _made(f: any) -> any {{ {decorator} }}\n@_made\ndef x(n: int) -> int {{ return n; }}")
+    with pytest.raises(ProgramError, match=message) as error:
+        build_bundle(entry, tmp_path / "bundle")
+    assert "decorator" in error.value.next_step
+
+
+def test_a_program_that_exits_while_it_is_imported_is_told_what_to_do(write: Write, tmp_path: Path) -> None:
+    entry = write("import sys;\nwalker w {}\nwith entry { sys.exit(3); }")
+    with pytest.raises(ProgramError, match="ended its process") as error:
+        build_bundle(entry, tmp_path / "bundle")
+    assert "must not exit" in error.value.next_step
+
+
+def test_a_program_that_never_imports_is_refused_and_leaves_no_process(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[subprocess.Popen[str]] = []
+    plain_start = verify._start
+
+    def start(folder: Path, loader: str) -> subprocess.Popen[str]:
+        started.append(plain_start(folder, loader))
+        return started[-1]
+
+    monkeypatch.setattr(verify, "_start", start)
+    monkeypatch.setattr(verify, "_SECONDS", 3)
+    with pytest.raises(ProgramError, match="did not import within 3 s"):
+        build_bundle(write("import time;\nwalker w {}\nwith entry { time.sleep(60); }"), tmp_path / "bundle")
+    assert [process.poll() is None for process in started] == [False, False]
+
+
+@pytest.mark.parametrize("line", ['requests = "^2.0"', '"bad name!" = "1.0"'])
+def test_a_dependency_that_is_no_requirement_is_refused_with_the_spelling(write: Write, tmp_path: Path, line: str) -> None:
+    entry = write("walker w {}", {"jac.toml": f"[dependencies]\n{line}\n"})
+    with pytest.raises(ProgramError, match="no Python requirement") as error:
+        build_bundle(entry, tmp_path / "bundle", dependencies="leave")
+    assert '">=2.31,<3"' in error.value.next_step
+
+
+def test_a_bundle_beside_the_program_does_not_join_the_next_one(write: Write) -> None:
+    entry = write("walker w {}", {"jac.toml": '[plugins.scale.knative]\ninclude = ["."]\n'})
+    first = build_bundle(entry, entry.parent / "bundle")
+    assert build_bundle(entry, entry.parent / "bundle").hash == first.hash
 
 
 def test_a_module_that_no_dependency_provides_is_refused(write: Write, tmp_path: Path) -> None:
