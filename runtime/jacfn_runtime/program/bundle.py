@@ -92,7 +92,12 @@ def build_bundle(
     complete = _complete(manifest, files, pack.write(modules, found.compiled))
     if dependencies == "carry":
         _refuse_large(complete)
-    _write(output, complete)
+    try:
+        _write(output, complete)
+    except OSError as error:
+        raise ProgramError(
+            f"The bundle cannot be written to {output}", evidence=str(error), next_step="Name another folder."
+        ) from error
     return msgspec.json.decode(complete[MANIFEST], type=Manifest)
 
 
@@ -144,7 +149,9 @@ def _site_modules(files: Mapping[str, bytes]) -> dict[str, Packed]:
         if path.suffix != ".py" or not all(part.isidentifier() for part in parts):
             continue
         try:
-            packed[".".join(parts)] = Packed(compile(data, file, "exec", dont_inherit=True), is_package, f"site/{file}")
+            packed[".".join(parts)] = Packed(
+                compile(data, file, "exec", dont_inherit=True, optimize=0), is_package, f"site/{file}"
+            )
         except (SyntaxError, ValueError):
             continue
     for name in list(packed):

@@ -130,7 +130,7 @@ def _compile(program: Any, staging: Path, source: Source) -> Module:
 
 def _code(python: str | ast.Module, source: Source) -> CodeType:
     try:
-        return compile(python, source.file, "exec", dont_inherit=True)
+        return compile(python, source.file, "exec", dont_inherit=True, optimize=0)
     except SyntaxError as error:
         raise _error([_Problem(source.file, error.lineno or 1, error.offset or 1, error.msg)], (source,)) from error
     except ValueError as error:  # a tree that is none of Python's: jaclang tells no place

@@ -79,7 +79,7 @@ def write(modules: Mapping[str, Packed], snippets: Iterable[str] = ()) -> bytes:
     """The bytes of a `code.bin`: the same input gives the same bytes."""
     index: dict[str, tuple[int, int, bool, str]] = {}
     blobs: list[bytes] = []
-    compiled = {source: compile(source, "<string>", "exec", dont_inherit=True) for source in sorted(snippets)}
+    compiled = {source: compile(source, "<string>", "exec", dont_inherit=True, optimize=0) for source in sorted(snippets)}
     blobs_of = {name: b"" if item.code is None else canonical(item.code) for name, item in modules.items()}
     blobs_of[SNIPPETS] = canonical(compiled)
     offset = 0

@@ -66,8 +66,8 @@ def jaclang_slice() -> dict[str, Packed]:
 def _core_tree(path: Path) -> ast.Module:
     from jaclang.jac0 import compile_jac, discover_impl_files
 
-    impls = [(Path(impl).read_text(), impl) for impl in sorted(discover_impl_files(str(path)))]
-    source: str = compile_jac(path.read_text(), str(path), impl_sources=impls or None)
+    impls = [(Path(impl).read_text(encoding="utf-8"), impl) for impl in sorted(discover_impl_files(str(path)))]
+    source: str = compile_jac(path.read_text(encoding="utf-8"), str(path), impl_sources=impls or None)
     return ast.parse(source)
 
 
@@ -86,7 +86,7 @@ def _trimmed(name: str, tree: ast.Module) -> dict[str, ast.Module]:
 
 
 def _compile(tree: ast.Module, file: str) -> CodeType:
-    return compile(tree, file, "exec", dont_inherit=True)
+    return compile(tree, file, "exec", dont_inherit=True, optimize=0)
 
 
 def _library_code(package: Path, name: str) -> CodeType:

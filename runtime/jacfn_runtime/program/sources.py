@@ -82,6 +82,11 @@ def check_entry(entry: Path) -> Path:
         raise ProgramError(
             f"There is no file {entry}", next_step="Name the program's entry file, or run this where main.jac lies."
         )
+    if "." in entry_module(entry):
+        raise ProgramError(
+            f"{entry} has a dot in its name, so it is no module that can be imported",
+            next_step="Rename it, or name another file.",
+        )
     return entry.absolute()
 
 

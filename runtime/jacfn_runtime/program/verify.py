@@ -128,6 +128,12 @@ def _facts(target: Any, endpoint: Any) -> dict[str, Any]:
             next_step="Let its decorator answer a function.",
         )
     parameters = {name: item for name, item in inspect.signature(target).parameters.items() if name != "self"}
+    positional = [name for name, item in parameters.items() if item.kind is item.POSITIONAL_ONLY and item.default is item.empty]
+    if positional:
+        raise ProgramError(
+            f"{endpoint.id} takes {', '.join(positional)} by position only, and a request has only names",
+            next_step="Take away the `/` from its parameters.",
+        )
     takes_all = any(item.kind is inspect.Parameter.VAR_KEYWORD for item in parameters.values())
     declared = {item.name for item in endpoint.parameters}
     if not takes_all and not declared <= parameters.keys():

@@ -94,6 +94,18 @@ def test_the_same_program_gives_the_same_bytes_anywhere(entry: Path, tmp_path: P
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
+@pytest.mark.parametrize(
+    "environment", [{"PYTHONOPTIMIZE": "2"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}], ids=["-OO", "ascii"]
+)
+def test_the_same_program_gives_the_same_bytes_however_python_is_set(
+    write: Write, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    entry = write('"""Halves ½."""\ndef half(n: int) -> int {\n    assert n % 2 == 0;\n    return n // 2;\n}')
+    here = build_bundle(entry, tmp_path / "one")
+    done = python("-c", BUILD, str(entry), str(tmp_path / "two"), **environment)
+    assert done.stdout.strip() == here.hash, done.stderr
+
+
 def test_building_writes_nothing_beside_the_program_and_names_no_place_of_this_machine(entry: Path, tmp_path: Path) -> None:
     before = sorted(entry.parent.rglob("*"))
     build_bundle(entry, tmp_path / "bundle")
@@ -232,6 +244,25 @@ def test_a_program_that_never_imports_is_refused_and_leaves_no_process(
     with pytest.raises(ProgramError, match="did not import within 3 s"):
         build_bundle(write("import time;\nwalker w {}\nwith entry { time.sleep(60); }"), tmp_path / "bundle")
     assert [process.poll() is None for process in started] == [False, False]
+
+
+def test_a_parameter_that_no_request_could_give_is_refused(write: Write, tmp_path: Path) -> None:
+    with pytest.raises(ProgramError, match="function/f takes a by position only"):
+        build_bundle(write("def f(a: int, /, b: int = 1) -> int { return a; }"), tmp_path / "bundle")
+
+
+def test_a_place_that_cannot_be_written_to_is_named(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(ProgramError, match="cannot be written to") as error:
+        build_bundle(write("walker w {}"), tmp_path / "taken" / "bundle")
+    assert error.value.next_step == "Name another folder."
+
+
+def test_an_entry_file_that_cannot_be_a_module_is_refused(write: Write, tmp_path: Path) -> None:
+    entry = write("walker w {}").rename(tmp_path / "my.app.jac")
+    with pytest.raises(ProgramError, match="has a dot in its name") as error:
+        build_bundle(entry, tmp_path / "bundle")
+    assert "Rename it" in error.value.next_step
 
 
 @pytest.mark.parametrize("line", ['requests = "^2.0"', '"bad name!" = "1.0"'])
