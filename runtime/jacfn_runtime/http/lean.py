@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import threading
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from types import ModuleType
@@ -33,6 +34,7 @@ UNUSED: dict[str, tuple[str, ...]] = {
 }
 ABSENT = ("typing_extensions",)  # msgspec takes typing's own names without it; a tenth of a bare server's whole start
 DRIVER_UNUSED = {"pymongo.asynchronous.mongo_client": ("AsyncMongoClient",)}  # the other half of pymongo; ours is the sync one
+_DRIVER = threading.Lock()
 DRIVER_ABSENT = ("OpenSSL", "cryptography", "typing_extensions")  # pymongo speaks TLS with the standard library without them
 
 
@@ -47,10 +49,23 @@ class _StandIn(ModuleType):
         return getattr(importlib.import_module(self.__name__), name)
 
 
+class _Absent:
+    """A finder that finds some modules missing, for the thread that made it: another one may be importing them for itself."""
+
+    def __init__(self, names: Collection[str]) -> None:
+        self._names = names
+        self._thread = threading.get_ident()
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        """Called for each module that is not in sys.modules."""
+        if name in self._names and threading.get_ident() == self._thread:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
 @contextmanager
 def stand_ins(unused: Mapping[str, Collection[str]] = UNUSED, absent: Collection[str] = ABSENT) -> Iterator[None]:
     """Inside, importing a module of `unused` gives a stand-in, and one of `absent` fails. What is imported already stays."""
-    put: dict[str, ModuleType | None] = {}
+    put: dict[str, ModuleType] = {}
     for name, names in unused.items():
         package = name.rpartition(".")[0]
         if package.partition(".")[0] in sys.stdlib_module_names:
@@ -58,11 +73,13 @@ def stand_ins(unused: Mapping[str, Collection[str]] = UNUSED, absent: Collection
         if name not in sys.modules:
             put[name] = _StandIn(name)
             vars(put[name]).update(dict.fromkeys(names))
-    put |= {name: None for name in absent if name not in sys.modules}
-    sys.modules.update(put)  # type: ignore[arg-type]
+    sys.modules.update(put)
+    missing = _Absent(absent)
+    sys.meta_path.insert(0, missing)
     try:
         yield
     finally:
+        sys.meta_path.remove(missing)
         for name, module in put.items():
             if sys.modules.get(name, module) is module:
                 sys.modules.pop(name, None)
@@ -77,11 +94,14 @@ def import_server() -> None:
 
 
 def import_driver() -> None:
-    """Import pymongo, the lean way."""
-    with stand_ins(DRIVER_UNUSED, DRIVER_ABSENT):
-        importlib.import_module("pymongo")
-    for module, names in DRIVER_UNUSED.items():
-        _answer_late("pymongo", module, names)
+    """Import pymongo, the lean way, unless somebody has imported it already. Any thread may call it, at any time."""
+    with _DRIVER:
+        if "pymongo" in sys.modules:
+            return
+        with stand_ins(DRIVER_UNUSED, DRIVER_ABSENT):
+            importlib.import_module("pymongo")
+        for module, names in DRIVER_UNUSED.items():
+            _answer_late("pymongo", module, names)
 
 
 def _answer_late(package: str, module: str, names: Collection[str]) -> None:

@@ -71,11 +71,10 @@ def _opened(settings: Settings, metrics: Metrics) -> tuple[Program | Manifest, G
 
 
 def _graph(settings: Settings) -> Graph:
-    if settings.mongodb_uri and not settings.serves_identity:  # which wants the other half of the driver too
-        lean.import_driver()
     from jacfn_runtime.memory.graph import Graph  # after the program: a bundle has the code of what dataclasses write
 
-    return Graph.open(settings)
+    # Identity wants the other half of the driver too, and at once.
+    return Graph.open(settings, None if settings.serves_identity else lean.import_driver)
 
 
 async def _until_ended(server: Server, listener: socket.socket, graph: Graph) -> None:

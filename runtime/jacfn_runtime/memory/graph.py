@@ -10,7 +10,7 @@ import contextlib
 import datetime
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -81,11 +81,14 @@ class Graph:
         """How many attempts of this process had to be replayed; for metrics."""
 
     @classmethod
-    def open(cls, settings: Settings) -> Graph:
-        """The graph that these settings name; connects when it is first used. Raises StoreRefused for an address that is none."""
+    def open(cls, settings: Settings, import_driver: Callable[[], None] | None = None) -> Graph:
+        """The graph that these settings name; connects when it is first used. Raises StoreRefused for an address that is none.
+
+        With `import_driver`, that imports MongoDB's driver when it is first used.
+        """
         from jacfn_runtime.memory.open import open_store
 
-        return cls(open_store(settings))
+        return cls(open_store(settings, import_driver))
 
     @property
     def store(self) -> Store:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
 
 from jacfn_runtime.memory.errors import StoreUnavailable
 from jacfn_runtime.memory.store import ChangeSet, Edge, Reader, Store
@@ -14,13 +15,16 @@ if TYPE_CHECKING:
     from jacfn_runtime.settings import Settings
 
 
-def open_store(settings: Settings) -> Store:
+def open_store(settings: Settings, import_driver: Callable[[], None] | None = None) -> Store:
     """The store that the settings name: MongoDB or the embedded file, and Redis in front if it is configured.
 
-    Raises StoreRefused for an address that is none. A store that is away shows at the first use, as StoreUnavailable.
+    With `import_driver`, that is how MongoDB's driver is imported, and not before its first use. Raises StoreRefused for an
+    address that is none. A store that is away shows at the first use, as StoreUnavailable.
     """
     if settings.mongodb_uri and settings.on_unavailable == "embedded":
         return FallbackStore(settings)
+    if settings.mongodb_uri and import_driver:
+        return _cached(_mongodb_later(settings, import_driver), settings)
     return _cached(_mongodb(settings) if settings.mongodb_uri else _embedded(settings), settings)
 
 
@@ -34,6 +38,16 @@ def _mongodb(settings: Settings) -> Truth:
     from jacfn_runtime.memory.mongo import MongoStore
 
     return MongoStore(settings.mongodb_uri, settings.app)
+
+
+def _mongodb_later(settings: Settings, import_driver: Callable[[], None]) -> Truth:
+    from jacfn_runtime.memory.later import LaterStore
+
+    def make() -> Truth:
+        import_driver()
+        return _mongodb(settings)
+
+    return cast("Truth", LaterStore("mongodb", make))
 
 
 def _cached(truth: Truth, settings: Settings) -> Store:

@@ -11,9 +11,7 @@ import logging
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
-from typing import Any, TypeVar
-
-T = TypeVar("T")
+from typing import Any
 
 
 class WalkerLoop:
@@ -25,21 +23,23 @@ class WalkerLoop:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
+    def submit[T](self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
         """Run it there, in a task and a copy of this context; may be called in any thread. Raises RuntimeError once closed."""
-        try:
-            return asyncio.run_coroutine_threadsafe(coroutine, self._started())
-        except RuntimeError:
-            coroutine.close()  # or Python warns that nobody awaited it
-            raise
+        return asyncio.run_coroutine_threadsafe(coroutine, self._started(coroutine))
 
-    async def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+    async def run[T](self, coroutine: Coroutine[Any, Any, T]) -> T:
         """What the coroutine returns or raises. Cancelled with whoever waits for it."""
-        return await asyncio.wrap_future(self.submit(coroutine))
+        answers: list[T] = []
+        loop = self._started(coroutine)
+        error = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_run(coroutine, answers), loop))
+        if error is not None:
+            raise error
+        return answers[0]
 
-    def _started(self) -> asyncio.AbstractEventLoop:
+    def _started(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.AbstractEventLoop:
         with self._starting:
             if self._closed:
+                coroutine.close()  # or Python warns that nobody awaited it
                 raise RuntimeError("the graph is closed")
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
@@ -63,3 +63,12 @@ class WalkerLoop:
                 return
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+
+
+async def _run[T](coroutine: Coroutine[Any, Any, T], answers: list[T]) -> BaseException | None:
+    """What it raises, handed back: a CancelledError of the program's own would lose its place on the way through a future."""
+    try:
+        answers.append(await coroutine)
+    except BaseException as error:
+        return error
+    return None

@@ -96,3 +96,10 @@ def test_both_stores_bring_their_drivers_and_nothing_forbidden(
     stores = {"MONGODB_URI": mongodb.url.replace("/?", "/budget?"), "REDIS_URL": redis.url}
     imported = modules(shop_bundle, tmp_path, "walker/get_items", **stores)
     assert among(imported, FORBIDDEN | {"pymongo.asynchronous.mongo_client", "sqlite3", "redis.asyncio"}) == set()
+
+
+def test_the_driver_is_imported_for_who_uses_the_store_and_after_listening(
+    tmp_path: Path, shop_bundle: Path, mongodb: servers.Server
+) -> None:
+    imported = modules(shop_bundle, tmp_path, "function/calculate_total", MONGODB_URI=mongodb.url.replace("/?", "/budget?"))
+    assert among(imported, STORES) == set()

@@ -85,3 +85,24 @@ def test_pymongo_comes_without(name: str) -> None:
 )
 def test_pymongo_is_whole_when_it_is_wanted(code: str) -> None:
     python(DRIVER + code)
+
+
+def test_another_thread_may_import_meanwhile_what_is_left_out_here() -> None:
+    python(
+        "import sys, threading; from jacfn_runtime.http import lean\n"
+        "def other(): import typing_extensions\n"
+        "with lean.stand_ins({}, ['typing_extensions']):\n"
+        "    try: import typing_extensions; sys.exit('it was imported here')\n"
+        "    except ModuleNotFoundError: pass\n"
+        "    thread = threading.Thread(target=other); thread.start(); thread.join()\n"
+        "    assert 'typing_extensions' in sys.modules\n"
+    )
+
+
+def test_the_driver_may_be_imported_by_several_threads_at_once() -> None:
+    python(
+        "import threading; from jacfn_runtime.http import lean\n"
+        "threads = [threading.Thread(target=lean.import_driver) for _ in range(8)]\n"
+        "[thread.start() for thread in threads]; [thread.join() for thread in threads]\n"
+        "from pymongo import AsyncMongoClient, MongoClient; assert AsyncMongoClient and MongoClient\n"
+    )

@@ -36,6 +36,15 @@ async def test_results_and_errors_come_back(loop: WalkerLoop) -> None:
         await loop.run(halve(0))
 
 
+async def test_a_cancellation_of_the_works_own_comes_back_with_its_place(loop: WalkerLoop) -> None:
+    async def give_up() -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError) as raised:
+        await loop.run(give_up())
+    assert raised.traceback[-1].name == "give_up"
+
+
 async def test_work_sees_a_copy_of_the_callers_context(loop: WalkerLoop) -> None:
     async def look() -> str:
         seen = WHO.get()

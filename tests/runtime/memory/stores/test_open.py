@@ -39,6 +39,27 @@ def test_with_mongodb_it_is_mongodb_and_with_redis_redis_in_front(tmp_path: Path
     assert store.name == "mongodb"
 
 
+def test_a_driver_may_be_imported_when_it_is_first_used(tmp_path: Path) -> None:
+    imported: list[str] = []
+    with_redis = settings(tmp_path, mongodb_uri=NOWHERE, redis_url="redis://127.0.0.1:1")
+    for one in (settings(tmp_path, mongodb_uri=NOWHERE), with_redis):
+        store = open_store(one, lambda: imported.append("pymongo"))
+        assert (store.name, imported) == ("mongodb", [])
+        with pytest.raises(StoreUnavailable):
+            store.mark("x")
+        with pytest.raises(StoreUnavailable):
+            store.mark("x")
+        assert imported.pop() == "pymongo"
+        assert imported == []
+        store.close()
+
+
+def test_a_store_that_nobody_used_is_closed_without_its_driver(tmp_path: Path) -> None:
+    imported: list[str] = []
+    open_store(settings(tmp_path, mongodb_uri=NOWHERE), lambda: imported.append("pymongo")).close()
+    assert imported == []
+
+
 def test_opening_neither_connects_nor_fails_when_a_store_is_away(tmp_path: Path) -> None:
     store = open_store(settings(tmp_path, mongodb_uri=NOWHERE, redis_url="redis://127.0.0.1:1"))
     assert store.round_trips == 0
