@@ -37,7 +37,6 @@ def _import_first_needed(driver: bool) -> None:
         importlib.import_module(name)
     if driver:
         lean.import_driver()
-        importlib.import_module("jacfn_runtime.memory.mongo")
 
 
 class Places:

@@ -8,6 +8,7 @@ versions.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
 import threading
@@ -85,6 +86,19 @@ def stand_ins(unused: Mapping[str, Collection[str]] = UNUSED, absent: Collection
                 sys.modules.pop(name, None)
 
 
+@contextmanager
+def no_garbage() -> Iterator[None]:
+    """Inside, the garbage collector is off, and then leaves alone what was made: nothing that an import makes is garbage."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.freeze()
+            gc.enable()
+
+
 def import_server() -> None:
     """Import falcon, uvicorn and msgspec, the lean way."""
     with stand_ins(UNUSED, ABSENT):
@@ -94,12 +108,13 @@ def import_server() -> None:
 
 
 def import_driver() -> None:
-    """Import pymongo, the lean way, unless somebody has imported it already. Any thread may call it, at any time."""
+    """Import pymongo and what uses it, the lean way, unless somebody has already. Any thread may call it, at any time."""
     with _DRIVER:
         if "pymongo" in sys.modules:
             return
-        with stand_ins(DRIVER_UNUSED, DRIVER_ABSENT):
+        with stand_ins(DRIVER_UNUSED, DRIVER_ABSENT), no_garbage():
             importlib.import_module("pymongo")
+            importlib.import_module("jacfn_runtime.memory.mongo")
         for module, names in DRIVER_UNUSED.items():
             _answer_late("pymongo", module, names)
 
