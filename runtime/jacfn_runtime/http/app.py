@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import falcon
@@ -42,9 +41,9 @@ def make_app(settings: Settings, program: Program | Manifest, graph: Graph, metr
     if settings.is_gateway:
         _add_forwarded(app, settings, endpoints, front)
     else:
-        from jacfn_runtime.http.endpoint import warm_up as import_first_needed
+        from jacfn_runtime.http import endpoint
 
-        warm_up = partial(import_first_needed, settings)
+        warm_up = endpoint.warm_up
         _add_endpoints(app, settings, cast("Program", program), graph, endpoints)
     app.add_route("/healthz/live", health.Live(settings, program.hash, warm_up))
     app.add_route("/healthz/ready", health.Ready(graph))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import falcon.asgi
 
-from jacfn_runtime.http import body, lean
+from jacfn_runtime.http import body
 from jacfn_runtime.http.caller import Callers
 from jacfn_runtime.http.envelope import success
 from jacfn_runtime.http.errors import CUT_OFF, ApiError, unavailable
@@ -27,16 +27,9 @@ BUSY_SECONDS = 1
 FIRST_NEEDED = ("jacfn_runtime.memory.adapter.attempt", "jacfn_runtime.memory.adapter.hooks")
 
 
-def warm_up(settings: Settings) -> None:
-    """Import what the first request would wait for, in a thread of its own: 10 ms, and 100 ms for the driver of MongoDB."""
-    threading.Thread(target=_import_first_needed, args=(bool(settings.mongodb_uri),), name="warm-up", daemon=True).start()
-
-
-def _import_first_needed(driver: bool) -> None:
-    for name in FIRST_NEEDED:
-        importlib.import_module(name)
-    if driver:
-        lean.import_driver()
+def warm_up() -> None:
+    """Import what the first request would wait for, in a thread of its own: 10 ms."""
+    threading.Thread(target=lambda: [importlib.import_module(name) for name in FIRST_NEEDED], name="warm-up", daemon=True).start()
 
 
 class Places:

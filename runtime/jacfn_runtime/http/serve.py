@@ -73,8 +73,14 @@ def _opened(settings: Settings, metrics: Metrics) -> tuple[Program | Manifest, G
 def _graph(settings: Settings) -> Graph:
     from jacfn_runtime.memory.graph import Graph  # after the program: a bundle has the code of what dataclasses write
 
-    # Identity wants the other half of the driver too, and at once.
-    return Graph.open(settings, None if settings.serves_identity else lean.import_driver)
+    if settings.serves_identity:  # which wants the other half of the driver too, and at once
+        return Graph.open(settings)
+    if all(name.startswith("function/") for name in settings.serve):  # it may never ask for the graph
+        return Graph.open(settings, lean.import_driver)
+    # A walker does, at once: importing the driver beside its first request takes longer than before it.
+    if settings.mongodb_uri:
+        lean.import_driver()
+    return Graph.open(settings)
 
 
 async def _until_ended(server: Server, listener: socket.socket, graph: Graph) -> None:
