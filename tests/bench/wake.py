@@ -1,7 +1,8 @@
 """Wake from zero on the test cluster: ours beside Knative's own Go hello, interleaved, from request to 200, with its parts.
 
 Run with `WAKE_ROUNDS=30 python -m tests.bench wake`. Needs ../shared/cluster up with Knative. Measured are a public function that
-touches no store, the same by way of the gateway, and the spec's public walker, which reads its root from MongoDB behind Redis.
+touches no store, the same by way of the gateway, and the spec's public walker, which reads its root from MongoDB behind Redis;
+and a bare falcon under `python -m uvicorn`, which tells what a Python process can be had for on this machine.
 """
 
 from __future__ import annotations
@@ -34,31 +35,49 @@ PORT = 8000  # that our manifests ask for: the spec's
 JAC_TOML = '[project]\nname = "wake-bench"\n' + "".join(
     f'[plugins.scale.functions.{name}]\nwindow = "6s"\n' for name in ("ping", "ping_behind", "get_items")
 )
-HELLO = {
-    "apiVersion": "serving.knative.dev/v1",
-    "kind": "Service",
-    "metadata": {"name": "hello-go"},
-    "spec": {
-        "template": {
-            "metadata": {"annotations": {"autoscaling.knative.dev/window": "6s"}},
-            "spec": {
-                "containers": [
-                    {
-                        "image": "ko.local/helloworld:dev",
-                        "imagePullPolicy": "Never",
-                        "securityContext": {
-                            "allowPrivilegeEscalation": False,
-                            "capabilities": {"drop": ["ALL"]},
-                            "runAsNonRoot": True,
-                            "runAsUser": 65532,
-                            "seccompProfile": {"type": "RuntimeDefault"},
-                        },
-                    }
-                ]
-            },
-        }
-    },
+BARE_COMMAND = ["python", "-m", "uvicorn", "--app-dir", "/app", "--host", "0.0.0.0", "--port", "8080"]
+BARE_COMMAND += ["--no-access-log", "--log-level", "warning", "bare:app"]
+RESTRICTED = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "runAsNonRoot": True,
+    "runAsUser": 65532,
+    "seccompProfile": {"type": "RuntimeDefault"},
 }
+
+
+def yardstick(name: str, container: dict[str, Any], **spec: Any) -> dict[str, Any]:
+    """A Knative Service of one container, which sleeps as soon as ours do."""
+    window = {"autoscaling.knative.dev/window": "6s"}
+    return {
+        "apiVersion": "serving.knative.dev/v1",
+        "kind": "Service",
+        "metadata": {"name": name},
+        "spec": {
+            "template": {
+                "metadata": {"annotations": window},
+                "spec": {"containers": [container | {"securityContext": RESTRICTED}], **spec},
+            }
+        },
+    }
+
+
+def yardsticks(runtime_image: str) -> list[dict[str, Any]]:
+    """Knative's own Go hello; and a bare falcon under `python -m uvicorn`, in our image, with its bytecode."""
+    return [
+        yardstick("hello-go", {"image": "ko.local/helloworld:dev", "imagePullPolicy": "Never"}),
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "bare"},
+            "data": {"bare.py": (Path(__file__).parent / "bare.py").read_text()},
+        },
+        yardstick(
+            "bare-falcon",
+            {"image": runtime_image, "command": BARE_COMMAND, "volumeMounts": [{"name": "app", "mountPath": "/app"}]},
+            volumes=[{"name": "app", "configMap": {"name": "bare"}}],
+        ),
+    ]
 
 
 @dataclass
@@ -144,15 +163,17 @@ def parts_of(pod: Pod) -> dict[str, float]:
 
 @contextmanager
 def deployed(cluster: Cluster, image: str) -> Iterator[tuple[str, dict[str, tuple[str, str, str]]]]:
-    """The shop with a public function, and hello-go; yields the namespace and {name: (host, path, ksvc name)}."""
+    """The shop with public functions, and the yardsticks; yields the namespace and {name: (host, path, ksvc name)}."""
     with cluster.namespace("jacfn-bench-wake") as namespace, tempfile.TemporaryDirectory() as folder:
         entry = homes.copy_of(SHOP, Path(folder))
         entry.write_text(entry.read_text() + PING)
         (entry.parent / "jac.toml").write_text(JAC_TOML)
         app = Deployment(cluster, namespace, "wake", entry, image, node_port=30031)
         app.deploy()
-        cluster.kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(HELLO))
-        cluster.kubectl("wait", "-n", namespace, "ksvc/hello-go", "--for=condition=Ready", "--timeout=120s")
+        for item in yardsticks(image):
+            cluster.kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(item))
+        for name in ("hello-go", "bare-falcon"):
+            cluster.kubectl("wait", "-n", namespace, f"ksvc/{name}", "--for=condition=Ready", "--timeout=120s")
         hosts = homes.hosts(cluster, namespace, "wake")
         services = {
             item["metadata"]["annotations"].get("jacfn.dev/endpoint", ""): item["metadata"]["name"]
@@ -162,6 +183,7 @@ def deployed(cluster: Cluster, image: str) -> Iterator[tuple[str, dict[str, tupl
             namespace,
             {
                 "hello-go": (f"hello-go.{namespace}.example.com", "/", "hello-go"),
+                "bare falcon": (f"bare-falcon.{namespace}.example.com", "/", "bare-falcon"),
                 "function (no store)": (hosts["function/ping"], "/function/ping", services["function/ping"]),
                 "walker (root from the store)": (hosts["walker/get_items"], "/walker/get_items", services["walker/get_items"]),
                 "function through the gateway": (
@@ -218,7 +240,7 @@ def measure(rounds: int = int(os.environ.get("WAKE_ROUNDS", "15"))) -> list[Row]
             f"wake from zero, {name}, over Knative's Go hello",
             statistics.median(values) / go,
             "x",
-            None if name == "hello-go" or "gateway" in name else 1.10,  # the budget is for a direct wake
+            1.10 if name.startswith(("function (", "walker")) else None,  # the budget is for a direct wake
             {"n": len(values), **_summary(values), **_parts(parts[name])},
         )
         for name, values in times.items()
