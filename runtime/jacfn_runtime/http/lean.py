@@ -12,9 +12,9 @@ import gc
 import importlib
 import sys
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 # Module -> names that are imported from it by `from module import name`, and only ever used in annotations or passed on.
@@ -35,6 +35,9 @@ UNUSED: dict[str, tuple[str, ...]] = {
 }
 ABSENT = ("typing_extensions",)  # msgspec takes typing's own names without it; a tenth of a bare server's whole start
 DRIVER_UNUSED = {"pymongo.asynchronous.mongo_client": ("AsyncMongoClient",)}  # the other half of pymongo; ours is the sync one
+DRIVER_LATE = {  # functions that are imported by name and called for compression and TLS by OpenSSL; brings email.* and zipfile
+    "importlib.metadata": ("requires", "version")
+}
 _DRIVER = threading.Lock()
 DRIVER_ABSENT = ("OpenSSL", "cryptography", "typing_extensions")  # pymongo speaks TLS with the standard library without them
 
@@ -63,10 +66,25 @@ class _Absent:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
+def _late(module: str, name: str) -> Callable[..., Any]:
+    """A module's function, imported when it is called."""
+    return lambda *arguments, **named: getattr(importlib.import_module(module), name)(*arguments, **named)
+
+
 @contextmanager
-def stand_ins(unused: Mapping[str, Collection[str]] = UNUSED, absent: Collection[str] = ABSENT) -> Iterator[None]:
-    """Inside, importing a module of `unused` gives a stand-in, and one of `absent` fails. What is imported already stays."""
+def stand_ins(
+    unused: Mapping[str, Collection[str]] = UNUSED,
+    absent: Collection[str] = ABSENT,
+    late: Mapping[str, Collection[str]] = MappingProxyType({}),
+) -> Iterator[None]:
+    """Inside, importing a module of `unused` or `late` gives a stand-in, and one of `absent` fails.
+
+    What is imported already stays. Names of `late` are functions, which import theirs when they are called.
+    """
     put: dict[str, ModuleType] = {}
+    for name in late.keys() - sys.modules.keys():
+        put[name] = _StandIn(name)
+        vars(put[name]).update({each: _late(name, each) for each in late[name]})
     for name, names in unused.items():
         package = name.rpartition(".")[0]
         if package.partition(".")[0] in sys.stdlib_module_names:
@@ -112,7 +130,7 @@ def import_driver() -> None:
     with _DRIVER:
         if "pymongo" in sys.modules:
             return
-        with stand_ins(DRIVER_UNUSED, DRIVER_ABSENT), no_garbage():
+        with stand_ins(DRIVER_UNUSED, DRIVER_ABSENT, DRIVER_LATE), no_garbage():
             importlib.import_module("pymongo")
             importlib.import_module("jacfn_runtime.memory.mongo")
         for module, names in DRIVER_UNUSED.items():

@@ -67,7 +67,16 @@ def test_an_unknown_name_of_uvicorn_is_still_an_attribute_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["cryptography", "OpenSSL", "pymongo.asynchronous.mongo_client", "pymongo.asynchronous.database"]
+    "name",
+    [
+        "cryptography",
+        "OpenSSL",
+        "importlib.metadata",
+        "email.message",
+        "zipfile",
+        "pymongo.asynchronous.mongo_client",
+        "pymongo.asynchronous.database",
+    ],
 )
 def test_pymongo_comes_without(name: str) -> None:
     assert python(f"{DRIVER} print(any(each == {name!r} or each.startswith({name!r} + '.') for each in sys.modules))") == "False"
@@ -81,6 +90,10 @@ def test_pymongo_comes_without(name: str) -> None:
         "import pymongo; assert pymongo.AsyncMongoClient.__name__ == 'AsyncMongoClient'",
         "import pymongo.asynchronous.database, cryptography.x509, typing_extensions",
         "import pymongo; assert not hasattr(pymongo, 'nonsense')",
+        "from pymongo.common import requires, version; assert version('pymongo')[0].isdigit() and requires('pymongo')",
+        "import importlib.metadata as m; assert m.version('falcon'); m.entry_points()",
+        "from importlib.metadata import version, PackageNotFoundError; assert version('falcon')",
+        "from importlib import metadata; assert metadata.version('falcon')",
     ],
 )
 def test_pymongo_is_whole_when_it_is_wanted(code: str) -> None:
