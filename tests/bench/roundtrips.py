@@ -7,7 +7,6 @@ MongoDB's (a read transaction has to be ended, a snapshot session has not).
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import statistics
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import msgspec
 from tests.bench.table import Row
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -49,8 +49,8 @@ def _set_ups() -> Iterator[tuple[Settings, str]]:
         yield embedded, "embedded"
         uri = stack.enter_context(servers.mongodb(folder / "mongodb")).url
         redis = stack.enter_context(servers.redis(folder / "redis")).url
-        yield dataclasses.replace(embedded, mongodb_uri=uri.replace("/?", "/plain?")), "MongoDB"
-        both = dataclasses.replace(embedded, mongodb_uri=uri.replace("/?", "/cached?"), redis_url=redis, app="cached")
+        yield msgspec.structs.replace(embedded, mongodb_uri=uri.replace("/?", "/plain?")), "MongoDB"
+        both = msgspec.structs.replace(embedded, mongodb_uri=uri.replace("/?", "/cached?"), redis_url=redis, app="cached")
         yield both, "MongoDB behind Redis"
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
 from falcon.testing import Result
+from msgspec.structs import replace
 
 import servers
 from jacfn_runtime.errors import SettingsError

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from jacfn_runtime.errors import SettingsError
 from jacfn_runtime.identity.secret import laptop_secret, signing_secret

@@ -8,13 +8,13 @@ import hashlib
 import re
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
 from falcon.testing import Result
+from msgspec.structs import replace
 
 import servers
 from jacfn_runtime.errors import SettingsError

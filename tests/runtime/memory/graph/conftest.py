@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import secrets
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from jac_programs import loaded
@@ -28,9 +28,9 @@ def store_factory(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[]
     settings = Settings(bundle=tmp_path, app=app, shelf_db_path=tmp_path / "graph.db")
     if "mongodb" in request.param:
         uri = request.getfixturevalue("mongodb").url.replace("/?", f"/{app}?")
-        settings = dataclasses.replace(settings, mongodb_uri=uri)
+        settings = msgspec.structs.replace(settings, mongodb_uri=uri)
     if "redis" in request.param:
-        settings = dataclasses.replace(settings, redis_url=request.getfixturevalue("redis").url)
+        settings = msgspec.structs.replace(settings, redis_url=request.getfixturevalue("redis").url)
     return lambda: open_store(settings)
 
 
